@@ -1,0 +1,1 @@
+"""The daemon on a host; `app` is its composition root."""

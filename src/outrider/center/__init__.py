@@ -1,0 +1,1 @@
+"""The control center; `app` is its composition root, one room per ability."""
