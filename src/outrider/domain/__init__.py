@@ -1,0 +1,1 @@
+"""The words of Outrider and its pure rules: no I/O, no clock, no database."""

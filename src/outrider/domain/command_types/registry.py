@@ -1,0 +1,80 @@
+"""The one table of command types."""
+
+import re
+from typing import Any, Final
+
+import msgspec
+
+from outrider.domain.command_types.ping import PingParams
+from outrider.domain.command_types.script import ScriptParams
+from outrider.domain.command_types.shell import ShellParams
+from outrider.domain.command_types.system_info import SystemInfoParams
+from outrider.domain.errors import BadParams, UnknownType
+from outrider.domain.roles import Role
+
+
+class CommandType(msgspec.Struct, frozen=True, kw_only=True):
+    """One type: its name on the wire, its parameters, the least role that may send it."""
+
+    name: str
+    params: type[msgspec.Struct]
+    role: Role
+    summary: str
+
+
+REGISTRY: Final[dict[str, CommandType]] = {
+    kind.name: kind
+    for kind in (
+        CommandType(name="ping", params=PingParams, role=Role.OPERATOR, summary="Ask the agent to answer."),
+        CommandType(
+            name="script", params=ScriptParams, role=Role.OPERATOR, summary="Run a script with an interpreter."
+        ),
+        CommandType(name="shell", params=ShellParams, role=Role.OPERATOR, summary="Run a line with /bin/sh -c."),
+        CommandType(
+            name="system_info", params=SystemInfoParams, role=Role.OPERATOR, summary="Report facts about the host."
+        ),
+    )
+}
+
+_PATH: Final = re.compile(r" - at (?:`\w+` in )?`\$\.?(?P<path>[^`]*)`$")
+_NAMED: Final = re.compile(r"(?:unknown|required) field `(?P<name>[^`]*)`")
+
+
+def _field_of(message: str) -> tuple[str, str]:
+    """Split a validation message into the field it is about and the reason."""
+    path = _PATH.search(message)
+    reason = message[: path.start()] if path else message
+    named = _NAMED.search(message)
+    parts = [part for part in (path["path"] if path else "", named["name"] if named else "") if part]
+    return ".".join(parts) or "params", reason
+
+
+def parse_params(name: str, params: Any) -> msgspec.Struct:
+    """Check `params` (plain data) against the type called `name`.
+
+    Raises `UnknownType` (fields: type, known) or `BadParams` (fields: field, reason).
+    """
+    kind = REGISTRY.get(name)
+    if kind is None:
+        known = sorted(REGISTRY)
+        raise UnknownType(
+            f"There is no command type {name[:80]!r}. Known types: {', '.join(known)}.", type=name[:80], known=known
+        )
+    try:
+        return msgspec.convert(params, kind.params)
+    except msgspec.ValidationError as error:
+        field, reason = _field_of(str(error))
+        raise BadParams(f"Parameter {field} of {name}: {reason}.", field=field, reason=reason) from None
+
+
+def describe() -> list[dict[str, Any]]:
+    """List every type with its JSON schema, for `GET /api/agents/command-types`."""
+    return [
+        {
+            "type": kind.name,
+            "summary": kind.summary,
+            "role": kind.role.value,
+            "params": msgspec.json.schema(kind.params),
+        }
+        for kind in REGISTRY.values()
+    ]

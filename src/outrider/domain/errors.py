@@ -1,0 +1,113 @@
+"""What can go wrong, as one tree. Clients match on `code`; people read `detail`.
+
+    OutriderError
+    ├── Invalid              the request can't be understood or breaks a rule
+    │   ├── UnknownType      a command type nobody knows
+    │   └── BadParams        a command's parameters, with the field
+    ├── Unauthenticated      no proof of who asks, or one that is not valid
+    ├── Forbidden            who asks is known and may not
+    ├── NotFound             the thing named does not exist
+    ├── Conflict             the thing's state does not allow it
+    ├── TooLarge             more bytes than are taken
+    ├── Throttled            too many tries; says when to come back
+    ├── Unavailable          a part that is needed is away; try again
+    └── LinkFault            the other side of a link broke the protocol
+        ├── NoCommonVersion  the version ranges do not overlap
+        └── LinkRefused      the center does not want this link
+
+Neither HTTP status nor exit code is known here: each edge has one table from class to number.
+Families that belong to one feature subclass these beside that feature.
+"""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+
+class OutriderError(Exception):
+    """The root. `detail` is one sentence that says what to do; `fields` are facts for programs."""
+
+    code: ClassVar[str] = "error"
+
+    def __init__(self, detail: str, **fields: Any) -> None:
+        """Keep the sentence for people and the facts for programs."""
+        super().__init__(detail)
+        self.detail = detail
+        self.fields: Mapping[str, Any] = fields
+
+
+class Invalid(OutriderError):
+    """The request can't be understood or breaks a rule."""
+
+    code = "invalid"
+
+
+class UnknownType(Invalid):
+    """A command type that is not in the registry. `fields`: type, known."""
+
+    code = "unknown_type"
+
+
+class BadParams(Invalid):
+    """A command's parameters do not fit its type. `fields`: field, reason."""
+
+    code = "bad_params"
+
+
+class Unauthenticated(OutriderError):
+    """No proof of who asks, or one that is not (or no longer) valid."""
+
+    code = "unauthenticated"
+
+
+class Forbidden(OutriderError):
+    """Who asks is known and may not."""
+
+    code = "forbidden"
+
+
+class NotFound(OutriderError):
+    """The thing named does not exist."""
+
+    code = "not_found"
+
+
+class Conflict(OutriderError):
+    """The thing exists and its state does not allow what was asked."""
+
+    code = "conflict"
+
+
+class TooLarge(OutriderError):
+    """More bytes than are taken. `fields`: limit."""
+
+    code = "too_large"
+
+
+class Throttled(OutriderError):
+    """Too many tries. `fields`: retry_after, in seconds."""
+
+    code = "throttled"
+
+
+class Unavailable(OutriderError):
+    """A part that is needed is away for now; the same request may work later."""
+
+    code = "unavailable"
+
+
+class LinkFault(OutriderError):
+    """The other side of a link said something the protocol does not allow."""
+
+    code = "link_fault"
+
+
+class NoCommonVersion(LinkFault):
+    """The two version ranges do not overlap. `fields`: ours, theirs."""
+
+    code = "no_common_version"
+
+
+class LinkRefused(LinkFault):
+    """The center does not want this link. `fields`: reason, retry_after."""
+
+    code = "link_refused"

@@ -1,0 +1,20 @@
+"""Who may do what: an ordered list of roles, each holding the rights of those before it."""
+
+from enum import Enum
+from typing import Final
+
+
+class Role(str, Enum):
+    """A user's role. Viewer reads state, operator acts, admin manages, super admin owns."""
+
+    VIEWER = "viewer"
+    OPERATOR = "operator"
+    ADMIN = "admin"
+    SUPER_ADMIN = "super_admin"
+
+    def covers(self, needed: "Role") -> bool:
+        """Tell whether this role holds the rights of `needed`."""
+        return _RANK[self] >= _RANK[needed]
+
+
+_RANK: Final = {role: rank for rank, role in enumerate(Role)}

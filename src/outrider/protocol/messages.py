@@ -1,0 +1,289 @@
+"""The messages of the link, as two tagged unions: what an agent says and what the center says.
+
+A frame is a msgpack array of messages, in the order they were said. Fields may be added with a
+default: a reader ignores fields it does not know. A message a peer may not know is sent with
+`optional` set: a reader ignores it when the tag is new to it, and breaks the link over any other
+unknown tag, because something it was told to do would be lost.
+
+Times are unix seconds as float; durations are seconds; ids are strings.
+"""
+
+from typing import Any, Final
+
+import msgspec
+
+from outrider.domain.command_states import CommandState
+from outrider.domain.connection_states import Approval
+from outrider.domain.ids import AgentId, CommandId, DeviceId
+from outrider.protocol.version import VersionRange
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="t", omit_defaults=True):
+    """The root of all messages."""
+
+
+# --- facts that messages carry ------------------------------------------------------------------
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a host says of itself; refreshed at each hello."""
+
+    hostname: str
+    os: str
+    os_family: str = "linux"
+    kernel: str = ""
+    architecture: str = ""
+    ip: str = ""
+    agent_version: str = ""
+    python: str = ""
+    cpus: int = 0
+    memory_bytes: int = 0
+    runs_as: str = ""
+    abilities: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+
+
+class Readings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A small snapshot of load, carried by each heartbeat (seed 002's report fields)."""
+
+    cpu_percent: float = 0.0
+    mem_percent: float = 0.0
+    disk_percent: float = 0.0
+    uptime_s: int = 0
+
+
+class Identity(msgspec.Struct, frozen=True, kw_only=True):
+    """Which agent, which spool, which process and which machine is speaking.
+
+    `incarnation` names the spool and changes when the spool is made anew. `generation` counts what
+    the spool took in: a lower one than the center has seen means an old copy of the spool. `start`
+    names this process, `earlier_starts` the ones before it, newest first: a process whose chain does
+    not hold the last start the center saw is a fork, that is a cloned disk. `machine` is a digest of
+    what a clone does not share (machine id, product uuid, network card addresses).
+    """
+
+    agent_id: AgentId
+    device_id: DeviceId
+    incarnation: str
+    generation: int
+    start: str
+    earlier_starts: tuple[str, ...]
+    boot: str
+    machine: str
+
+
+class CenterSeen(msgspec.Struct, frozen=True, kw_only=True):
+    """The newest state of the center that the agent has seen.
+
+    A center that is behind it was restored from an older database.
+    """
+
+    epoch: str
+    position: int
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One command for the host. `expires` is when it may no longer be started, in center time."""
+
+    id: CommandId
+    type: str
+    params: dict[str, Any]
+    expires: float
+
+
+class OutputEnd(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The end of one output stream: the bytes not sent before, and how long the stream was.
+
+    `data` starts at `offset`; [0, head_end) and [tail_start, total) are kept (domain.output).
+    """
+
+    total: int = 0
+    offset: int = 0
+    data: bytes = b""
+
+
+# --- what an agent says -------------------------------------------------------------------------
+
+
+class Hello(Message, frozen=True, kw_only=True, tag="hello"):
+    """The first message on a link. `held` are the commands that the spool has not got confirmed."""
+
+    versions: VersionRange
+    identity: Identity
+    facts: Facts
+    time: float
+    seen: CenterSeen | None = None
+    held: tuple[CommandId, ...] = ()
+    paused: bool = False
+
+
+class Heartbeat(Message, frozen=True, kw_only=True, tag="beat"):
+    """I am here. Answered by `HeartbeatSeen` with the same number."""
+
+    number: int
+    time: float
+    readings: Readings | None = None
+    paused: bool = False
+
+
+class Accepted(Message, frozen=True, kw_only=True, tag="accepted"):
+    """These commands are on the agent's disk; `generation` is the spool's after taking them."""
+
+    ids: tuple[CommandId, ...]
+    generation: int
+
+
+class Started(Message, frozen=True, kw_only=True, tag="started"):
+    """The command's work has begun."""
+
+    id: CommandId
+    at: float
+
+
+class Output(Message, frozen=True, kw_only=True, tag="output"):
+    """A piece of output, at most `MAX_CHUNK` bytes, of one of the command's channels.
+
+    `kept` pieces are part of what is stored and come again until confirmed. The others are for
+    whoever watches now and may leave gaps.
+    """
+
+    id: CommandId
+    channel: int
+    offset: int
+    data: bytes
+    kept: bool = True
+
+
+class Finished(Message, frozen=True, kw_only=True, tag="finished"):
+    """The command's one result; said again on each new link until confirmed."""
+
+    id: CommandId
+    state: CommandState
+    finished: float
+    started: float | None = None
+    exit_code: int | None = None
+    signal: int | None = None
+    reason: str = ""
+    stdout: OutputEnd = OutputEnd()
+    stderr: OutputEnd = OutputEnd()
+
+
+class FactsChanged(Message, frozen=True, kw_only=True, tag="facts"):
+    """The host's facts are no longer those of the hello."""
+
+    facts: Facts
+
+
+# --- what the center says -----------------------------------------------------------------------
+
+
+class Welcome(Message, frozen=True, kw_only=True, tag="welcome"):
+    """The answer to a hello that is taken.
+
+    `new_spool` tells the agent that its spool is an old copy: it starts nothing it holds from it.
+    """
+
+    version: int
+    approval: Approval
+    heartbeat: float
+    time: float
+    seen: CenterSeen
+    label: str = ""
+    new_spool: bool = False
+
+
+class Refused(Message, frozen=True, kw_only=True, tag="refused"):
+    """The link is not wanted; the center closes it. `code` is stable, `detail` for people."""
+
+    code: str
+    detail: str
+    retry_after: float = 0.0
+
+
+class HeartbeatSeen(Message, frozen=True, kw_only=True, tag="seen"):
+    """The center has the heartbeat with this number."""
+
+    number: int
+    time: float
+
+
+class Probe(Message, frozen=True, kw_only=True, tag="probe"):
+    """Send a heartbeat now: somebody else claims to be you."""
+
+
+class Execute(Message, frozen=True, kw_only=True, tag="execute"):
+    """Take these commands. An id that was taken before is not started again."""
+
+    orders: tuple[Order, ...]
+
+
+class Cancel(Message, frozen=True, kw_only=True, tag="cancel"):
+    """End this command, whether it waits or runs."""
+
+    id: CommandId
+
+
+class Watch(Message, frozen=True, kw_only=True, tag="watch"):
+    """Somebody reads (or no longer reads) this command's output as it comes."""
+
+    id: CommandId
+    on: bool
+
+
+class OutputConfirmed(Message, frozen=True, kw_only=True, tag="output_ok"):
+    """All output of this channel before `offset` has been taken: kept output is on disk."""
+
+    id: CommandId
+    channel: int
+    offset: int
+
+
+class ResultsConfirmed(Message, frozen=True, kw_only=True, tag="results_ok"):
+    """These results are on the center's disk; the agent need not keep them."""
+
+    ids: tuple[CommandId, ...]
+
+
+class ApprovalChanged(Message, frozen=True, kw_only=True, tag="approval"):
+    """An administrator has approved or declined this agent."""
+
+    approval: Approval
+
+
+class Removed(Message, frozen=True, kw_only=True, tag="removed"):
+    """This agent was deleted at the center: its key is dead. `detail` says by whom and why."""
+
+    detail: str
+
+
+class StreamWanted(Message, frozen=True, kw_only=True, tag="stream"):
+    """Dial a stream: `kind` says what it carries, `ref` what it is about, `token` opens it once."""
+
+    stream_id: str
+    kind: str
+    ref: str
+    token: str
+
+
+FromAgent = Hello | Heartbeat | Accepted | Started | Output | Finished | FactsChanged
+FromCenter = (
+    Welcome
+    | Refused
+    | HeartbeatSeen
+    | Probe
+    | Execute
+    | Cancel
+    | Watch
+    | OutputConfirmed
+    | ResultsConfirmed
+    | ApprovalChanged
+    | Removed
+    | StreamWanted
+)
+
+MAX_FRAME: Final = 1024 * 1024
+"""No frame of the link is longer; a longer one breaks the link (bounded memory)."""
+MAX_CHUNK: Final = 32 * 1024
+"""The most output bytes in one message."""
+LINK_OUTPUT: Final = 64 * 1024
+"""What one command's output may put on the link; the rest travels on a stream of its own."""
