@@ -1,1 +1,1 @@
-"""Helpers without a word of ours: supervision, clock, retry, settings, logs, server-sent events, rate limits."""
+"""Helpers without a word of ours: supervise, clock, retry, config, log, sse, rate limit."""
