@@ -132,4 +132,4 @@ def _length(kind: inspect.StrType) -> str:
 
 def _bounds(*bounds: tuple[float | None, str]) -> str:
     stated = [words.format(bound) for bound, words in bounds if bound is not None]
-    return f", {' and '.join(stated)}" if stated else ""
+    return f" ({' and '.join(stated)})" if stated else ""
