@@ -14,7 +14,8 @@ import msgspec
 
 from outrider.domain.command_states import CommandState
 from outrider.domain.connection_states import Approval
-from outrider.domain.ids import AgentId, CommandId, DeviceId
+from outrider.domain.identity import Identity
+from outrider.domain.ids import CommandId
 from outrider.protocol.version import VersionRange
 
 
@@ -50,26 +51,6 @@ class Readings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     mem_percent: float = 0.0
     disk_percent: float = 0.0
     uptime_s: int = 0
-
-
-class Identity(msgspec.Struct, frozen=True, kw_only=True):
-    """Which agent, which spool, which process and which machine is speaking.
-
-    `incarnation` names the spool and changes when the spool is made anew. `generation` counts what
-    the spool took in: a lower one than the center has seen means an old copy of the spool. `start`
-    names this process, `earlier_starts` the ones before it, newest first: a process whose chain does
-    not hold the last start the center saw is a fork, that is a cloned disk. `machine` is a digest of
-    what a clone does not share (machine id, product uuid, network card addresses).
-    """
-
-    agent_id: AgentId
-    device_id: DeviceId
-    incarnation: str
-    generation: int
-    start: str
-    earlier_starts: tuple[str, ...]
-    boot: str
-    machine: str
 
 
 class CenterSeen(msgspec.Struct, frozen=True, kw_only=True):
@@ -180,7 +161,9 @@ class FactsChanged(Message, frozen=True, kw_only=True, tag="facts"):
 class Welcome(Message, frozen=True, kw_only=True, tag="welcome"):
     """The answer to a hello that is taken.
 
-    `new_spool` tells the agent that its spool is an old copy: it starts nothing it holds from it.
+    `new_spool` tells the agent that its spool may be an old copy: it starts nothing it holds from it.
+    `begun` are those of the hello's `held` that the center knows to have started or ended: a spool that
+    has them still waiting is an old copy in that point, and must not start them again.
     """
 
     version: int
@@ -190,6 +173,7 @@ class Welcome(Message, frozen=True, kw_only=True, tag="welcome"):
     seen: CenterSeen
     label: str = ""
     new_spool: bool = False
+    begun: tuple[CommandId, ...] = ()
 
 
 class Refused(Message, frozen=True, kw_only=True, tag="refused"):
