@@ -41,7 +41,7 @@ from outrider.center.security.certificates import (
 )
 from outrider.center.security.folder_lock import folder_lock
 from outrider.domain.enrolment import pin_of
-from outrider.kit.files import FileTooLargeError, read_bounded, write_atomically
+from outrider.kit.files import FileTooLarge, read_bounded, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -144,20 +144,17 @@ class CertificateAuthority:
         """
         with folder_lock(folder):
             sealed = _read(folder / "ca.key.sealed")
-            if sealed is None:
-                if (folder / "ca.pem").exists():
-                    raise CertificateRefused(
-                        f"{folder / 'ca.key.sealed'} is missing, but hosts trust {folder / 'ca.pem'}: put the "
-                        "sealed key back from a backup, or remove ca.pem to make a new authority and enrol every "
-                        "host again",
-                    )
-                key = new_key()
-                certificate = make_authority(key, _now(clock_time))
-                _write_authority(folder, sealer, key, [certificate])
-                return cls(
-                    folder, sealer, clock_time, key=key, certificate=certificate, cross=None, previous=None
+            if sealed is not None:
+                return cls._open(folder, sealer, clock_time, sealed)
+            if (folder / "ca.pem").exists():
+                raise CertificateRefused(
+                    f"hosts trust {folder / 'ca.pem'}, but {folder / 'ca.key.sealed'} is missing: put it back "
+                    "from a backup, or remove ca.pem to start a new authority and enrol every host again",
                 )
-            return cls._open(folder, sealer, clock_time, sealed)
+            key = new_key()
+            certificate = make_authority(key, _now(clock_time))
+            _write_authority(folder, sealer, key, [certificate])
+        return cls(folder, sealer, clock_time, key=key, certificate=certificate, cross=None, previous=None)
 
     @classmethod
     def _open(
@@ -345,7 +342,7 @@ def _read(path: Path) -> bytes | None:
 def _must_read(path: Path) -> bytes:
     try:
         return read_bounded(path, _MAX_FILE)
-    except (OSError, FileTooLargeError) as error:
+    except (OSError, FileTooLarge) as error:
         raise CertificateRefused(f"can't read {path}: {error}") from error
 
 

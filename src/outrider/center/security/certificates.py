@@ -158,9 +158,16 @@ def names_of(certificate: x509.Certificate) -> frozenset[str]:
 
 def _normal_name(name: str) -> str:
     try:
-        return str(ipaddress.ip_address(name.strip("[]")))
+        address = ipaddress.ip_address(name.strip("[]"))
     except ValueError:
-        pass
+        return _normal_host_name(name)
+    # A zone names a network card of one machine; no certificate can hold it.
+    if isinstance(address, ipaddress.IPv6Address) and address.scope_id is not None:
+        raise CertificateRefused(f"{name!r} is neither a host name nor an IP address")
+    return str(address)
+
+
+def _normal_host_name(name: str) -> str:
     try:
         ascii_name = (
             name.rstrip(".").encode("idna" if not name.isascii() else "ascii").decode("ascii").lower()
