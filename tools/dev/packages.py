@@ -1,0 +1,74 @@
+"""Debian packages that chores need: installed when we are root, otherwise named with the line to type."""
+
+import importlib.util
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tools.dev.failure import ChoreError
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """A Debian package, why it is needed, and how to tell that what it brings is there."""
+
+    name: str
+    reason: str
+    present: Callable[[], bool]
+
+
+# Every package that any chore needs, with its reason, in this one place.
+VENV_PACKAGE: Final = Package(
+    "python3-venv",
+    "makes .venv; Debian keeps it apart from python3",
+    lambda: importlib.util.find_spec("ensurepip") is not None,
+)
+TEST_PACKAGES: Final = (
+    Package(
+        "postgresql",
+        "the store is tested on a real server",
+        lambda: any(Path("/usr/lib/postgresql").glob("*/bin/postgres")),
+    ),
+    Package(
+        "curl",
+        "the guides' command lines are tested as they are printed",
+        lambda: shutil.which("curl") is not None,
+    ),
+)
+
+
+def ensure(packages: Sequence[Package]) -> None:
+    """Make sure that all `packages` are there; raises ChoreError that names those that can't be had."""
+    missing = _missing(packages)
+    if not missing:
+        return
+    names = [package.name for package in missing]
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        raise ChoreError(_request(missing))
+    print(f"installing Debian packages: {' '.join(names)}", flush=True)
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    wait_for_lock = "--option=DPkg::Lock::Timeout=120"
+    for command in (
+        ["apt-get", "update", "-qq"],
+        ["apt-get", "install", "-qq", "-y", wait_for_lock, "--no-install-recommends", *names],
+    ):
+        ended = subprocess.run(command, env=environment, check=False, stdin=subprocess.DEVNULL)
+        if ended.returncode != 0:
+            raise ChoreError(f"`{' '.join(command)}` failed\n{_request(missing)}")
+    importlib.invalidate_caches()
+    if still := _missing(packages):
+        raise ChoreError(_request(still))
+
+
+def _missing(packages: Sequence[Package]) -> list[Package]:
+    return [package for package in packages if not package.present()]
+
+
+def _request(missing: Sequence[Package]) -> str:
+    reasons = "\n".join(f"  {package.name}: {package.reason}" for package in missing)
+    names = " ".join(package.name for package in missing)
+    return f"missing on this machine:\n{reasons}\ninstall with:\n  apt-get install {names}"

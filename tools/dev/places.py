@@ -1,0 +1,13 @@
+"""Where things are in the tree."""
+
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+VENV: Final = ROOT / ".venv"
+PROGRAMS: Final = VENV / "bin"
+REQUIREMENTS: Final = ROOT / "requirements"
+EVERYTHING_LOCKED: Final = REQUIREMENTS / "dev.txt"
+PROJECT: Final = ROOT / "pyproject.toml"
+HOME: Final = ROOT / ".outrider"
+BENCH: Final = ROOT / "bench"

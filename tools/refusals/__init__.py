@@ -1,0 +1,1 @@
+"""What the linters can't see and this tree refuses; each rule is one function in `rules`."""
