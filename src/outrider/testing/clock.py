@@ -60,8 +60,11 @@ class TurnedClock:
 
     async def wait_for(self, awaitable: Awaitable[T], seconds: float) -> T:
         """Return what `awaitable` gives, or cancel it and raise TimeoutError once turned by `seconds`."""
+        if seconds <= 0:
+            async with asyncio.timeout(0):
+                return await awaitable
         loop = asyncio.get_running_loop()
-        async with asyncio.timeout(None if seconds > 0 else loop.time()) as limit:
+        async with asyncio.timeout(None) as limit:
             with self._timer(seconds, lambda: limit.reschedule(loop.time())):
                 return await awaitable
 
@@ -110,7 +113,7 @@ class TurnedClock:
 
     @contextmanager
     def _timer(self, seconds: float, ring: Callable[[], None]) -> Iterator[None]:
-        timer = _Timer(self._monotonic + max(seconds, 0.0), next(self._numbers), ring)
+        timer = _Timer(self._monotonic + seconds, next(self._numbers), ring)
         heapq.heappush(self._timers, timer)
         try:
             yield

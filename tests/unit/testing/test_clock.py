@@ -1,0 +1,85 @@
+"""The turned clock: what it promises beyond being a clock."""
+
+import asyncio
+
+import pytest
+
+from outrider.testing.clock import TurnedClock
+
+
+async def test_it_stands_still_by_itself() -> None:
+    """Without being turned, neither clock moves and no sleeper wakes."""
+    clock = TurnedClock(time=5.0, monotonic=1.0)
+    sleeper = asyncio.ensure_future(clock.sleep(0.001))
+    await clock.settle()
+    assert (clock.time(), clock.monotonic(), sleeper.done(), clock.sleepers) == (5.0, 1.0, False, 1)
+    await clock.advance(0.001)
+    assert sleeper.done()
+    assert clock.sleepers == 0
+
+
+async def test_both_clocks_move_together() -> None:
+    """Turning it moves wall clock and monotonic clock by the same amount."""
+    clock = TurnedClock(time=100.0, monotonic=7.0)
+    await clock.advance(2.5)
+    assert (clock.time(), clock.monotonic()) == (102.5, 9.5)
+
+
+async def test_a_sleeper_sees_the_moment_it_wakes_at() -> None:
+    """During a long turn each sleeper wakes at its own deadline, also when it lies down again."""
+    clock = TurnedClock(monotonic=0.0)
+    seen: list[float] = []
+
+    async def beat() -> None:
+        for _ in range(3):
+            await clock.sleep(10)
+            seen.append(clock.monotonic())
+
+    task = asyncio.ensure_future(beat())
+    await clock.advance(35)
+    assert (seen, task.done(), clock.monotonic()) == ([10.0, 20.0, 30.0], True, 35.0)
+
+
+async def test_equal_deadlines_wake_in_the_order_of_lying_down() -> None:
+    """Sleepers with one deadline wake first come, first served."""
+    clock = TurnedClock()
+    woken: list[str] = []
+
+    async def sleeper(name: str) -> None:
+        await clock.sleep(1)
+        woken.append(name)
+
+    async with asyncio.TaskGroup() as group:
+        for name in "abc":
+            group.create_task(sleeper(name))
+        await clock.advance(1)
+    assert woken == ["a", "b", "c"]
+
+
+async def test_the_wall_clock_jumps_alone() -> None:
+    """A jump of the wall clock, also backwards, moves no deadline."""
+    clock = TurnedClock(time=1000.0, monotonic=50.0)
+    sleeper = asyncio.ensure_future(clock.sleep(10))
+    await clock.settle()
+    clock.set_time(10.0)
+    await clock.settle()
+    assert (clock.time(), clock.monotonic(), sleeper.done()) == (10.0, 50.0, False)
+    await clock.advance(10)
+    assert (clock.time(), sleeper.done()) == (20.0, True)
+
+
+async def test_it_does_not_turn_back() -> None:
+    """Turning by a negative time is refused."""
+    with pytest.raises(ValueError, match="does not go back"):
+        await TurnedClock().advance(-1)
+
+
+async def test_a_sleeper_that_was_cancelled_is_forgotten() -> None:
+    """A cancelled sleeper is not counted and does not hold the clock up."""
+    clock = TurnedClock()
+    sleeper = asyncio.ensure_future(clock.sleep(10))
+    await clock.settle()
+    sleeper.cancel()
+    await clock.settle()
+    assert clock.sleepers == 0
+    await clock.advance(20)
