@@ -24,6 +24,7 @@ _STAMP: Final = VENV / "outrider-stamp.json"
 _PYTHON: Final = PROGRAMS / "python"
 _PIP: Final = (str(_PYTHON), "-m", "pip", "--disable-pip-version-check", "--no-input", "--quiet")
 _PINNED: Final = re.compile(r"^([A-Za-z0-9._-]+)==", re.MULTILINE)
+_LIST: Final = "import importlib.metadata as m; print(*(d.name for d in m.distributions()))"
 _NOT_LOCKED: Final = frozenset({"outrider", "pip"})
 
 
@@ -97,11 +98,9 @@ def _write_stamp(stamp: dict[str, str]) -> None:
 
 def _remove_what_is_not_locked() -> None:
     """A package that the lock dropped must not go on being there on old machines only."""
-    listed = subprocess.run(
-        [*_PIP, "list", "--format=json"], check=True, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL
-    )
+    listed = subprocess.run([str(_PYTHON), "-c", _LIST], check=True, text=True, stdout=subprocess.PIPE)
     locked = {_normal(name) for name in _PINNED.findall(EVERYTHING_LOCKED.read_text())} | _NOT_LOCKED
-    extra = [row["name"] for row in json.loads(listed.stdout) if _normal(row["name"]) not in locked]
+    extra = [name for name in listed.stdout.split() if _normal(name) not in locked]
     if extra:
         _run(*_PIP, "uninstall", "-y", *extra)
 
