@@ -139,14 +139,14 @@ def _unverified() -> ssl.SSLContext:
 
 
 def _certificates(text: str) -> list[bytes]:
-    return [der for block in _CERTIFICATE.findall(text) if (der := _der(block)) is not None]
+    return [der for block in _CERTIFICATE.findall(text) if (der := _der(block))]
 
 
-def _der(block: str) -> bytes | None:
+def _der(block: str) -> bytes:
     try:
         return ssl.PEM_cert_to_DER_cert(block)
     except ValueError:
-        return None
+        return b""
 
 
 def _listed(pins: Collection[str]) -> str:

@@ -148,8 +148,8 @@ class CertificateAuthority:
                 return cls._open(folder, sealer, clock_time, sealed)
             if (folder / "ca.pem").exists():
                 raise CertificateRefused(
-                    f"hosts trust {folder / 'ca.pem'}, but {folder / 'ca.key.sealed'} is missing: put it back "
-                    "from a backup, or remove ca.pem to start a new authority and enrol every host again",
+                    f"hosts trust {folder / 'ca.pem'}, but {folder / 'ca.key.sealed'} is gone: put it back "
+                    "from a backup, or remove ca.pem to make a new one and enrol every host again",
                 )
             key = new_key()
             certificate = make_authority(key, _now(clock_time))
