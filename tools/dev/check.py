@@ -7,8 +7,8 @@ from typing import Final
 from tools.dev.places import PROGRAMS, ROOT
 
 _STEPS: Final = {
-    "lint": ("ruff", "check", "--quiet"),
-    "format": ("ruff", "format", "--check", "--quiet"),
+    "lint": ("ruff", "check", "--quiet", "--output-format=concise"),
+    "format": ("ruff", "format", "--check", "--quiet", "--output-format=concise"),
     "types": ("mypy",),
     "imports": ("lint-imports", "--no-logo"),
     "refusals": ("python", "-m", "tools.refusals"),
