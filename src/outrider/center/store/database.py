@@ -1,0 +1,72 @@
+"""What the store needs of a database: two engines, whose turn it is to write, and what an error means."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Protocol
+
+from outrider.domain.errors import OutriderError, Unavailable
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+
+class StoreUnusable(OutriderError):
+    """The center can't work on this database: its address, its age or another center forbids it."""
+
+    code = "store_unusable"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """The database, and not what was asked of it, is the reason for an error.
+
+    `again` says that the same transaction may well succeed at once on a new connection.
+    """
+
+    reason: str
+    again: bool
+
+    def unavailable(self, **fields: object) -> Unavailable:
+        """Make the domain's error of it."""
+        return Unavailable(
+            f"The database is not available: {self.reason}. Try again in a moment.",
+            reason=self.reason,
+            **fields,
+        )
+
+
+class Database(Protocol):
+    """One of the databases the center runs on."""
+
+    name: ClassVar[str]
+
+    @property
+    def writers(self) -> AsyncEngine:
+        """Where the writer's one connection comes from. A transaction begun there may write."""
+        ...
+
+    @property
+    def readers(self) -> AsyncEngine:
+        """Where readers' connections come from. A transaction there sees one snapshot and can't write."""
+        ...
+
+    async def lock_schema(self, conn: AsyncConnection) -> None:
+        """Keep other centers from changing the schema until the transaction of `conn` ends."""
+        ...
+
+    async def take_turn(self, conn: AsyncConnection) -> None:
+        """Wait until no other writer, in this process or another replica, has a transaction open.
+
+        Called first in each write transaction; the turn ends with it. What a transaction reads after this
+        therefore stays true until it commits, on both databases.
+        """
+        ...
+
+    def fault_of(self, error: BaseException) -> Fault | None:
+        """Say whether the database is away or unwell; None when the error is about what was asked."""
+        ...
+
+    async def close(self) -> None:
+        """Close all connections and give back what was held."""
+        ...

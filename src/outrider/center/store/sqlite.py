@@ -1,0 +1,165 @@
+"""SQLite: one file in the center's home, one writer connection, several readers that it never blocks."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from sqlalchemy import event
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from outrider.center.store.database import Fault, StoreUnusable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sqlalchemy import Connection
+    from sqlalchemy.engine.interfaces import DBAPIConnection
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+FILE: Final = "center.db"
+_LOCK: Final = "center.lock"
+_READERS: Final = 4
+_POOL_TIMEOUT: Final = 10.0
+
+# No memory-mapped reading: an I/O error on a mapped page ends the process instead of the statement.
+_PRAGMAS: Final = (
+    "busy_timeout = 5000",
+    "foreign_keys = ON",
+    "synchronous = FULL",
+    "cache_size = -8192",
+    "temp_store = MEMORY",
+    "mmap_size = 0",
+)
+_WRITER_PRAGMAS: Final = (*_PRAGMAS, "journal_size_limit = 67108864")
+_READER_PRAGMAS: Final = (*_PRAGMAS, "query_only = ON")
+
+_FAULTS: Final = {
+    sqlite3.SQLITE_FULL: "the disk is full",
+    sqlite3.SQLITE_IOERR: "the disk reports an input/output error",
+    sqlite3.SQLITE_BUSY: "another program holds the database",
+    sqlite3.SQLITE_LOCKED: "another program holds the database",
+    sqlite3.SQLITE_PROTOCOL: "another program holds the database",
+    sqlite3.SQLITE_CANTOPEN: "the database file can't be opened",
+    sqlite3.SQLITE_READONLY: "the database file can't be written",
+    sqlite3.SQLITE_PERM: "the database file can't be written",
+    sqlite3.SQLITE_NOMEM: "there is no memory left",
+    sqlite3.SQLITE_CORRUPT: "the database file is damaged",
+    sqlite3.SQLITE_NOTADB: "the database file is damaged",
+}
+
+
+class SqliteDatabase:
+    """The database in `home`, held by this process alone. Raises StoreUnusable when another center has it."""
+
+    name: ClassVar[str] = "sqlite"
+
+    def __init__(self, home: Path) -> None:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._lock = _hold(home)
+        try:
+            file = home / FILE
+            _make_private(file)
+            self.writers: AsyncEngine = _engine(file, _WRITER_PRAGMAS, "BEGIN IMMEDIATE", size=1)
+            self.readers: AsyncEngine = _engine(file, _READER_PRAGMAS, "BEGIN", size=_READERS)
+            event.listen(self.writers.sync_engine, "connect", _use_write_ahead_log)
+        except BaseException:
+            os.close(self._lock)
+            raise
+
+    async def lock_schema(self, conn: AsyncConnection) -> None:
+        """Do nothing: the folder is this process's alone."""
+
+    async def take_turn(self, conn: AsyncConnection) -> None:
+        """Do nothing: BEGIN IMMEDIATE has taken the turn."""
+
+    def fault_of(self, error: BaseException) -> Fault | None:
+        """Say whether the file or its disk is the reason. None of these gets better within a moment."""
+        if isinstance(error, PoolTimeout):
+            return Fault("all of the database's readers are busy", again=False)
+        original = error.orig if isinstance(error, DBAPIError) else error
+        if not isinstance(original, sqlite3.Error):
+            return None
+        code: int | None = getattr(original, "sqlite_errorcode", None)
+        if code is None:
+            return Fault("the database is closed", again=True) if _is_closed(original) else None
+        reason = _FAULTS.get(code & 0xFF)
+        return None if reason is None else Fault(reason, again=False)
+
+    async def close(self) -> None:
+        """Close the file, and let another center have it."""
+        try:
+            await self.readers.dispose()
+            await self.writers.dispose()
+        finally:
+            os.close(self._lock)
+
+
+def _hold(home: Path) -> int:
+    # The lock is the kernel's: it ends with the process, however that ends, so the file may stay.
+    descriptor = os.open(home / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise StoreUnusable(
+            f"Another center is running on {home}. Stop it first, or give this one a home of its own"
+            " (OUTRIDER_HOME); centers share a database only on PostgreSQL (OUTRIDER_DATABASE_URL).",
+            home=str(home),
+        ) from None
+    return descriptor
+
+
+def _make_private(file: Path) -> None:
+    """Make the file before SQLite does: its log and index files take over the mode they find here."""
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        os.fchmod(descriptor, 0o600)
+    finally:
+        os.close(descriptor)
+
+
+def _engine(file: Path, pragmas: tuple[str, ...], begin: str, *, size: int) -> AsyncEngine:
+    engine = create_async_engine(
+        URL.create("sqlite+aiosqlite", database=str(file)),
+        # The driver would begin transactions by itself, and too late for BEGIN IMMEDIATE.
+        connect_args={"isolation_level": None},
+        pool_size=size,
+        max_overflow=0,
+        pool_timeout=_POOL_TIMEOUT,
+    )
+
+    def prepare(connection: DBAPIConnection, _record: object) -> None:
+        cursor = connection.cursor()
+        for pragma in pragmas:
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    def start(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    event.listen(engine.sync_engine, "connect", prepare)
+    event.listen(engine.sync_engine, "begin", start)
+    return engine
+
+
+def _use_write_ahead_log(connection: DBAPIConnection, _record: object) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode = WAL")
+    modes = cursor.fetchall()
+    cursor.close()
+    if [tuple(mode) for mode in modes] != [("wal",)]:
+        raise StoreUnusable(
+            "SQLite can't keep its write-ahead log in the center's home, as on some network file systems."
+            " Put OUTRIDER_HOME on a local disk, or use PostgreSQL (OUTRIDER_DATABASE_URL).",
+        )
+
+
+def _is_closed(error: sqlite3.Error) -> bool:
+    words = str(error).lower()
+    return "no active connection" in words or "connection closed" in words or "closed database" in words
