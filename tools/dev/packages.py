@@ -56,9 +56,18 @@ def ensure(packages: Sequence[Package]) -> None:
         ["apt-get", "update", "-qq"],
         ["apt-get", "install", "-qq", "-y", wait_for_lock, "--no-install-recommends", *names],
     ):
-        ended = subprocess.run(command, env=environment, check=False, stdin=subprocess.DEVNULL)
+        ended = subprocess.run(
+            command,
+            env=environment,
+            check=False,
+            text=True,
+            errors="replace",
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
         if ended.returncode != 0:
-            raise ChoreError(f"`{' '.join(command)}` failed\n{_request(missing)}")
+            raise ChoreError(f"{ended.stdout}`{' '.join(command)}` failed\n{_request(missing)}")
     importlib.invalidate_caches()
     if still := _missing(packages):
         raise ChoreError(_request(still))
