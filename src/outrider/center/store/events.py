@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from sqlalchemy import bindparam, func, insert, select, update
 
+from outrider.center.store.bulk import Bulk
 from outrider.center.store.schema import counters, events
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ _TAKE: Final = (
     .values(value=counters.c.value + bindparam("count"))
     .returning(counters.c.value)
 )
-_APPEND: Final = insert(events)
+_APPEND: Final = Bulk(insert(events), [column.name for column in events.c])
 _NEWEST: Final = select(counters.c.value).where(counters.c.name == _COUNTER)
 _OLDEST: Final = select(func.min(events.c.position))
 _AFTER: Final = (
@@ -75,7 +76,7 @@ async def append(conn: AsyncConnection, drafts: Sequence[Draft], *, time: float)
         Event(position, time, each.kind, each.subject, each.data)
         for position, each in enumerate(drafts, first)
     )
-    await conn.execute(_APPEND, [msgspec.structs.asdict(each) for each in numbered])
+    await _APPEND.run(conn, [msgspec.structs.asdict(each) for each in numbered])
     return numbered
 
 

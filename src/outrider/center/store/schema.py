@@ -182,6 +182,8 @@ commands: Final = Table(
     Column("created_by_name", Text, nullable=False),
     Column("expires", Double, nullable=False),
     Column("sent", Double),
+    # When the host had it on its own disk.
+    Column("accepted", Double),
     # The agent's own clock.
     Column("started", Double),
     Column("finished", Double),
@@ -205,7 +207,6 @@ commands: Final = Table(
     Index(None, "agent_id", "id"),
     Index("ix_commands_active", "agent_id", sqlite_where=_IS_ACTIVE, postgresql_where=_IS_ACTIVE),
     Index("ix_commands_queued", "expires", sqlite_where=_IS_QUEUED, postgresql_where=_IS_QUEUED),
-    Index(None, "created"),
 )
 
 # Output of commands that have not ended, piece by piece as it arrived.
@@ -232,7 +233,7 @@ events: Final = Table(
     "events",
     metadata,
     Column("position", BigKey, primary_key=True, autoincrement=False),
-    Column("time", Double, nullable=False, index=True),
+    Column("time", Double, nullable=False),
     Column("kind", Text, nullable=False),
     Column("subject", Text, nullable=False),
     Column("data", Json, nullable=False),

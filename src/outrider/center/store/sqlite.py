@@ -5,17 +5,20 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from sqlalchemy import event
-from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from outrider.center.store.database import Fault, StoreUnusable
+from outrider.center.store.sqlite_driver import connect
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from sqlalchemy import Connection
@@ -36,7 +39,7 @@ _PRAGMAS: Final = (
     "temp_store = MEMORY",
     "mmap_size = 0",
 )
-_WRITER_PRAGMAS: Final = (*_PRAGMAS, "journal_size_limit = 67108864")
+_WRITER_PRAGMAS: Final = (*_PRAGMAS, "journal_mode = WAL", "journal_size_limit = 67108864")
 _READER_PRAGMAS: Final = (*_PRAGMAS, "query_only = ON")
 
 _FAULTS: Final = {
@@ -67,7 +70,7 @@ class SqliteDatabase:
             _make_private(file)
             self.writers: AsyncEngine = _engine(file, _WRITER_PRAGMAS, "BEGIN IMMEDIATE", size=1)
             self.readers: AsyncEngine = _engine(file, _READER_PRAGMAS, "BEGIN", size=_READERS)
-            event.listen(self.writers.sync_engine, "connect", _use_write_ahead_log)
+            event.listen(self.writers.sync_engine, "connect", _check_write_ahead_log)
         except BaseException:
             os.close(self._lock)
             raise
@@ -124,33 +127,27 @@ def _make_private(file: Path) -> None:
         os.close(descriptor)
 
 
-def _engine(file: Path, pragmas: tuple[str, ...], begin: str, *, size: int) -> AsyncEngine:
+def _engine(file: Path, pragmas: Sequence[str], begin: str, *, size: int) -> AsyncEngine:
     engine = create_async_engine(
-        URL.create("sqlite+aiosqlite", database=str(file)),
-        # The driver would begin transactions by itself, and too late for BEGIN IMMEDIATE.
-        connect_args={"isolation_level": None},
+        "sqlite+aiosqlite://",
+        async_creator=partial(connect, file, pragmas),
+        poolclass=AsyncAdaptedQueuePool,
         pool_size=size,
         max_overflow=0,
         pool_timeout=_POOL_TIMEOUT,
     )
 
-    def prepare(connection: DBAPIConnection, _record: object) -> None:
-        cursor = connection.cursor()
-        for pragma in pragmas:
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
-
+    # The driver is told to begin nothing by itself: it would do so too late for BEGIN IMMEDIATE.
     def start(connection: Connection) -> None:
         connection.exec_driver_sql(begin)
 
-    event.listen(engine.sync_engine, "connect", prepare)
     event.listen(engine.sync_engine, "begin", start)
     return engine
 
 
-def _use_write_ahead_log(connection: DBAPIConnection, _record: object) -> None:
+def _check_write_ahead_log(connection: DBAPIConnection, _record: object) -> None:
     cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA journal_mode")
     modes = cursor.fetchall()
     cursor.close()
     if [tuple(mode) for mode in modes] != [("wal",)]:

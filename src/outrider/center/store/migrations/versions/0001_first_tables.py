@@ -198,7 +198,6 @@ def _make_commands() -> None:
         "ix_commands_active", "commands", ["agent_id"], sqlite_where=_IS_ACTIVE, postgresql_where=_IS_ACTIVE
     )
     op.create_index(op.f("ix_commands_agent_id_id"), "commands", ["agent_id", "id"])
-    op.create_index(op.f("ix_commands_created"), "commands", ["created"])
     op.create_index(
         "ix_commands_queued", "commands", ["expires"], sqlite_where=_IS_QUEUED, postgresql_where=_IS_QUEUED
     )
@@ -248,4 +247,3 @@ def _make_events() -> None:
         sa.Column("data", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("position", name=op.f("pk_events")),
     )
-    op.create_index(op.f("ix_events_time"), "events", ["time"])
