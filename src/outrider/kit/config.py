@@ -5,6 +5,7 @@ field `tls_listen` is the key `tls_listen` and the variable `OUTRIDER_TLS_LISTEN
 table `peer` is `peer.listen` and `OUTRIDER_PEER_LISTEN`.
 """
 
+import enum
 import tomllib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -106,7 +107,7 @@ def describe(struct_type: type[msgspec.Struct], *, prefix: str = PREFIX) -> list
             name=field.path,
             variable=field.variable,
             type=allowed(field.kind),
-            default=None if field.required else _show_default(field.default()),
+            default=None if field.required else _show_default(_default_in(table, field)),
             doc=field.doc,
         )
         for table in _tables(struct_type, prefix)
@@ -133,7 +134,7 @@ class _Reading:
             if name in known:
                 self._texts[name] = environ[name]
             elif name.startswith(prefix) and name not in everything:
-                self.problems.append(f"unknown variable {name!r}{_suggestion(name, everything)}")
+                self.problems.append(f"unknown variable {name!r}{_suggestion(name, everything, prefix)}")
 
     def read_file(self, tables: list[_Table]) -> None:
         if self._file is None:
@@ -188,14 +189,14 @@ class _Reading:
             if path in known:
                 self._values[path] = value
             else:
-                self._unknown(path, known)
+                self._unknown(path, known, lead=f"{table.name}.")
 
     def _fail_file(self, reason: str) -> None:
         self._file_failed = True
         self.problems.append(f"{self._file} {reason}")
 
-    def _unknown(self, path: str, known: Collection[str]) -> None:
-        self.problems.append(f"unknown setting {path!r} in {self._file}{_suggestion(path, known)}")
+    def _unknown(self, path: str, known: Collection[str], lead: str = "") -> None:
+        self.problems.append(f"unknown setting {path!r} in {self._file}{_suggestion(path, known, lead)}")
 
     def _miss(self, field: _Field) -> None:
         ways = f"set {field.variable}"
@@ -219,9 +220,10 @@ class _Reading:
         )
 
 
-def _suggestion(name: str, known: Collection[str]) -> str:
-    meant = nearest(name, known)
-    return "" if meant is None else f": did you mean {meant!r}?"
+def _suggestion(name: str, known: Collection[str], lead: str) -> str:
+    # What all names begin with would make any of them look near.
+    meant = nearest(name.removeprefix(lead), [other.removeprefix(lead) for other in known])
+    return "" if meant is None else f": did you mean {lead + meant!r}?"
 
 
 def _tables(struct_type: type[msgspec.Struct], prefix: str) -> list[_Table]:
@@ -279,9 +281,13 @@ def _default_of(field: inspect.Field) -> Callable[[], Any]:
 
 
 def _doc(kind: inspect.Type) -> str:
-    if not isinstance(kind, inspect.Metadata):
-        return ""
-    return str((kind.extra_json_schema or {}).get("description", "")) or _doc(kind.type)
+    match kind:
+        case inspect.Metadata():
+            return str((kind.extra_json_schema or {}).get("description", "")) or _doc(kind.type)
+        case inspect.UnionType():
+            return next(filter(None, map(_doc, kind.types)), "")
+        case _:
+            return ""
 
 
 def _build(struct_type: type[T], tables: list[_Table], values: Mapping[str, dict[str, Any]]) -> T:
@@ -308,11 +314,18 @@ def _build_table(table: _Table, values: dict[str, Any]) -> msgspec.Struct:
     return msgspec.structs.replace(default, **values) if values else default
 
 
+def _default_in(table: _Table, field: _Field) -> object:
+    # A table's own default may differ from what its struct says for the field.
+    return field.default() if table.default is None else getattr(table.default(), field.name)
+
+
 def _show_default(value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, enum.Enum):
+        return str(value.value)
     if isinstance(value, list | tuple | set | frozenset):
         return ", ".join(str(item) for item in value)
     return str(value)

@@ -21,7 +21,7 @@ class TooManyTasks(RuntimeError):
 
 
 class Tasks:
-    """Owns named tasks: `async with Tasks("link") as tasks: tasks.start("heartbeat", beat())`.
+    """Owns named tasks: `async with Tasks("link") as tasks: tasks.spawn("heartbeat", beat())`.
 
     A task that fails is logged with its name and disturbs nobody else; whoever awaits it gets the exception
     too. On leaving the block all are cancelled and awaited. With a `limit`, at most that many run at once.
@@ -49,12 +49,19 @@ class Tasks:
     def __len__(self) -> int:
         return len(self._running)
 
+    def spawn(self, name: str, coro: Coroutine[Any, Any, object]) -> None:
+        """Start `coro` as a task called `name` that nobody waits for. Raises as `start` does."""
+        _ = self._create(name, coro)
+
     def start(self, name: str, coro: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Start `coro` as a task called `name` and return it.
+        """Start `coro` as a task called `name` and return it, to be awaited.
 
         Raises TasksClosed outside the block and TooManyTasks at the limit; the coroutine is then
         closed, not left behind.
         """
+        return self._create(name, coro)
+
+    def _create(self, name: str, coro: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         if not self._open:
             coro.close()
             msg = f"{self._name}: {name} can't be started, the tasks are closed"

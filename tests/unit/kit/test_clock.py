@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from outrider.kit.clock import Clock, SystemClock
+from outrider.kit.tasks import Tasks
 from outrider.testing.clock import TurnedClock
 
 
@@ -60,9 +61,9 @@ async def test_sleeping_for_nothing_gives_way_once(case: Case, seconds: float) -
     assert ran == ["other", "sleeper"]
 
 
-async def test_a_cancelled_sleeper_wakes_at_once(case: Case) -> None:
+async def test_a_cancelled_sleeper_wakes_at_once(case: Case, tasks: Tasks) -> None:
     """Cancelling a sleeping task ends it without time passing."""
-    task = asyncio.ensure_future(case.clock.sleep(3600))
+    task = tasks.start("waiter", case.clock.sleep(3600))
     await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -120,10 +121,10 @@ async def test_wait_for_no_time_at_all(case: Case, seconds: float) -> None:
         await case.clock.wait_for(asyncio.Event().wait(), seconds)
 
 
-async def test_wait_for_passes_on_a_cancellation(case: Case) -> None:
+async def test_wait_for_passes_on_a_cancellation(case: Case, tasks: Tasks) -> None:
     """Cancelling the waiter cancels the work and is not mistaken for a time-out."""
     work = asyncio.get_running_loop().create_future()
-    waiter = asyncio.ensure_future(case.clock.wait_for(work, 3600))
+    waiter = tasks.start("waiter", case.clock.wait_for(work, 3600))
     await asyncio.sleep(0)
     waiter.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -131,7 +132,7 @@ async def test_wait_for_passes_on_a_cancellation(case: Case) -> None:
     assert work.cancelled()
 
 
-async def test_nested_limits_end_the_inner_one_only(case: Case) -> None:
+async def test_nested_limits_end_the_inner_one_only(case: Case, tasks: Tasks) -> None:
     """A time-out of an inner wait leaves the outer wait untouched."""
 
     async def outer() -> str:
@@ -141,7 +142,7 @@ async def test_nested_limits_end_the_inner_one_only(case: Case) -> None:
             return "inner timed out"
         return "not reached"
 
-    task = asyncio.ensure_future(case.clock.wait_for(outer(), 3600))
+    task = tasks.start("waiter", case.clock.wait_for(outer(), 3600))
     await asyncio.sleep(0)
     await case.let_pass(case.step)
     assert await task == "inner timed out"

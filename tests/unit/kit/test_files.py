@@ -1,6 +1,5 @@
 """Files: written whole or not at all, read within bounds."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,7 @@ def test_what_was_written_is_read(data: bytes, tmp_path_factory: pytest.TempPath
     folder = tmp_path_factory.mktemp("files")
     write_atomically(folder / "file", data)
     assert read_bounded(folder / "file", 4096) == data
-    assert os.listdir(folder) == ["file"]
+    assert [path.name for path in folder.iterdir()] == ["file"]
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o644, 0o666])
@@ -43,7 +42,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="folder"):
         write_atomically(target, b"new")
     assert (target / "kept").read_bytes() == b"old"
-    assert os.listdir(tmp_path) == ["folder"]
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
 
 
 def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:

@@ -1,16 +1,26 @@
 """The turned clock: what it promises beyond being a clock."""
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import pytest
+import pytest_asyncio
 
+from outrider.kit.tasks import Tasks
 from outrider.testing.clock import TurnedClock
 
 
-async def test_it_stands_still_by_itself() -> None:
+@pytest_asyncio.fixture
+async def tasks() -> AsyncIterator[Tasks]:
+    """An owner for the tasks of one test; they end with it."""
+    async with Tasks("test") as owner:
+        yield owner
+
+
+async def test_it_stands_still_by_itself(tasks: Tasks) -> None:
     """Without being turned, neither clock moves and no sleeper wakes."""
     clock = TurnedClock(time=5.0, monotonic=1.0)
-    sleeper = asyncio.ensure_future(clock.sleep(0.001))
+    sleeper = tasks.start("sleeper", clock.sleep(0.001))
     await clock.settle()
     assert (clock.time(), clock.monotonic(), sleeper.done(), clock.sleepers) == (5.0, 1.0, False, 1)
     await clock.advance(0.001)
@@ -25,7 +35,7 @@ async def test_both_clocks_move_together() -> None:
     assert (clock.time(), clock.monotonic()) == (102.5, 9.5)
 
 
-async def test_a_sleeper_sees_the_moment_it_wakes_at() -> None:
+async def test_a_sleeper_sees_the_moment_it_wakes_at(tasks: Tasks) -> None:
     """During a long turn each sleeper wakes at its own deadline, also when it lies down again."""
     clock = TurnedClock(monotonic=0.0)
     seen: list[float] = []
@@ -35,7 +45,7 @@ async def test_a_sleeper_sees_the_moment_it_wakes_at() -> None:
             await clock.sleep(10)
             seen.append(clock.monotonic())
 
-    task = asyncio.ensure_future(beat())
+    task = tasks.start("sleeper", beat())
     await clock.advance(35)
     assert (seen, task.done(), clock.monotonic()) == ([10.0, 20.0, 30.0], True, 35.0)
 
@@ -56,10 +66,10 @@ async def test_equal_deadlines_wake_in_the_order_of_lying_down() -> None:
     assert woken == ["a", "b", "c"]
 
 
-async def test_the_wall_clock_jumps_alone() -> None:
+async def test_the_wall_clock_jumps_alone(tasks: Tasks) -> None:
     """A jump of the wall clock, also backwards, moves no deadline."""
     clock = TurnedClock(time=1000.0, monotonic=50.0)
-    sleeper = asyncio.ensure_future(clock.sleep(10))
+    sleeper = tasks.start("sleeper", clock.sleep(10))
     await clock.settle()
     clock.set_time(10.0)
     await clock.settle()
@@ -74,10 +84,10 @@ async def test_it_does_not_turn_back() -> None:
         await TurnedClock().advance(-1)
 
 
-async def test_a_sleeper_that_was_cancelled_is_forgotten() -> None:
+async def test_a_sleeper_that_was_cancelled_is_forgotten(tasks: Tasks) -> None:
     """A cancelled sleeper is not counted and does not hold the clock up."""
     clock = TurnedClock()
-    sleeper = asyncio.ensure_future(clock.sleep(10))
+    sleeper = tasks.start("sleeper", clock.sleep(10))
     await clock.settle()
     sleeper.cancel()
     await clock.settle()
