@@ -173,6 +173,7 @@ def _make_commands() -> None:
         sa.Column("created_by_name", sa.Text(), nullable=False),
         sa.Column("expires", sa.Double(), nullable=False),
         sa.Column("sent", sa.Double()),
+        sa.Column("accepted", sa.Double()),
         sa.Column("started", sa.Double()),
         sa.Column("finished", sa.Double()),
         sa.Column("settled", sa.Double()),

@@ -1,0 +1,212 @@
+"""What is removed when: nothing in the database grows for ever."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from sqlalchemy import bindparam, delete, func, select, tuple_
+
+from outrider.center.store.schema import commands, events, idempotency, sessions
+from outrider.domain.command_states import ACTIVE
+from outrider.kit import logs
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from sqlalchemy import Delete
+
+    from outrider.center.store.engine import Store
+    from outrider.center.store.writer import Transaction
+    from outrider.kit.clock import Clock
+    from outrider.kit.supervise import Ready
+
+    Removal = Callable[[Transaction], Awaitable[int]]
+
+log = logs.get(__name__)
+
+_DAY: Final = 86_400.0
+_HOUR: Final = 3_600.0
+# A center that is restarted every hour has to get there, too.
+_FIRST_AFTER: Final = 60.0
+_CHUNK: Final = 500
+_RANK: Final = 1_000
+
+_ENDED: Final = func.coalesce(commands.c.settled, commands.c.finished, commands.c.created)
+_IS_FINAL: Final = commands.c.state.not_in(sorted(state.value for state in ACTIVE))
+
+_OLDEST_EVENTS: Final = (
+    select(events.c.position, events.c.time).order_by(events.c.position).limit(bindparam("limit"))
+)
+_REMOVE_EVENTS: Final = delete(events).where(events.c.position <= bindparam("last"))
+_NEXT_COMMANDS: Final = (
+    select(
+        commands.c.id,
+        commands.c.created,
+        commands.c.stdout_blob,
+        commands.c.stderr_blob,
+        (_IS_FINAL & (bindparam("before") > _ENDED)).label("is_due"),
+    )
+    .where(commands.c.id > bindparam("after"))
+    .order_by(commands.c.id)
+    .limit(bindparam("limit"))
+)
+_REMOVE_COMMANDS: Final = delete(commands).where(
+    commands.c.id.in_(bindparam("ids", expanding=True)), _IS_FINAL
+)
+_OLD_ANSWERS: Final = (
+    select(idempotency.c.scope, idempotency.c.key)
+    .where(idempotency.c.created < bindparam("before"))
+    .limit(bindparam("limit"))
+)
+_REMOVE_ANSWERS: Final = delete(idempotency).where(
+    tuple_(idempotency.c.scope, idempotency.c.key).in_(_OLD_ANSWERS)
+)
+_OLD_SESSIONS: Final = (
+    select(sessions.c.id).where(sessions.c.expires < bindparam("before")).limit(bindparam("limit"))
+)
+_REMOVE_SESSIONS: Final = delete(sessions).where(sessions.c.id.in_(_OLD_SESSIONS))
+
+
+class Keep(msgspec.Struct, frozen=True, kw_only=True):
+    """For how many seconds things are kept."""
+
+    events: float = 7 * _DAY
+    #: After a command has ended; one that has not is kept.
+    commands: float = 90 * _DAY
+    idempotency: float = _DAY
+
+
+class Removed(msgspec.Struct, frozen=True, kw_only=True):
+    """What one run removed."""
+
+    events: int
+    commands: int
+    idempotency: int
+    sessions: int
+    #: The blobs that belonged to the commands.
+    blobs: tuple[str, ...]
+
+
+class _Remove:
+    """Runs removals inside the writer's transactions, after everything that somebody waits for."""
+
+    name = "retention.remove"
+    rank = _RANK
+
+    async def apply(self, tx: Transaction, items: Sequence[Removal]) -> Sequence[int]:
+        return [await removal(tx) for removal in items]
+
+
+class Retention:
+    """Removes what is too old, every hour; a service.
+
+    It goes in chunks, each a short transaction of its own, so that other writes pass between them.
+    `forget_blobs` removes blobs by their keys, and is content when one is gone already: blobs go before the
+    rows that name them, so that a run that is cut off leaves none without an owner.
+    """
+
+    name = "retention"
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        *,
+        keep: Keep,
+        forget_blobs: Callable[[Sequence[str]], Awaitable[None]],
+        chunk: int = _CHUNK,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._keep = keep
+        self._forget_blobs = forget_blobs
+        self._chunk = chunk
+        self._remove = _Remove()
+
+    async def serve(self, ready: Ready) -> None:
+        """Run a minute after the start and then every hour, until cancelled."""
+        ready()
+        await self._clock.sleep(_FIRST_AFTER)
+        while True:
+            await self.run()
+            await self._clock.sleep(_HOUR)
+
+    async def run(self) -> Removed:
+        """Remove all that is too old now, and say what it was. Raises Unavailable."""
+        now = self._clock.time()
+        count, blobs = await self._remove_commands(now - self._keep.commands)
+        removed = Removed(
+            events=await self._repeat(self._removal_of_events(now)),
+            commands=count,
+            idempotency=await self._repeat(self._removal(_REMOVE_ANSWERS, now - self._keep.idempotency)),
+            sessions=await self._repeat(self._removal(_REMOVE_SESSIONS, now)),
+            blobs=blobs,
+        )
+        log.info(
+            "removed what was too old",
+            events=removed.events,
+            commands=removed.commands,
+            idempotency=removed.idempotency,
+            sessions=removed.sessions,
+            blobs=len(removed.blobs),
+        )
+        return removed
+
+    async def _repeat(self, removal: Removal) -> int:
+        """Run the removal until it finds less than a chunk; return how many rows went."""
+        total = 0
+        while True:
+            count = await self._store.writer.submit(self._remove, removal)
+            total += count
+            if count < self._chunk:
+                return total
+
+    def _removal(self, statement: Delete, before: float) -> Removal:
+        async def remove(tx: Transaction) -> int:
+            result = await tx.conn.execute(statement, {"before": before, "limit": self._chunk})
+            return result.rowcount
+
+        return remove
+
+    def _removal_of_events(self, now: float) -> Removal:
+        """Remove from the old end only, so that what is left has no gap a reader could miss."""
+        before, after = now - self._keep.events, now + self._keep.events
+
+        async def remove(tx: Transaction) -> int:
+            last, count = 0, 0
+            for position, time in await tx.conn.execute(_OLDEST_EVENTS, {"limit": self._chunk}):
+                # One from the far future was written while the clock was wrong. It would be in the way
+                # of all that follow.
+                if before <= time <= after:
+                    break
+                last, count = position, count + 1
+            await tx.conn.execute(_REMOVE_EVENTS, {"last": last})
+            return count
+
+        return remove
+
+    async def _remove_commands(self, before: float) -> tuple[int, tuple[str, ...]]:
+        """Walk the commands from the oldest on; their ids sort by the time they were made."""
+        removed, blobs, after = 0, list[str](), ""
+        while True:
+            async with self._store.read() as conn:
+                query = {"before": before, "after": after, "limit": self._chunk}
+                found = (await conn.execute(_NEXT_COMMANDS, query)).all()
+            due = [row for row in found if row.is_due]
+            keys = [key for row in due for key in (row.stdout_blob, row.stderr_blob) if key is not None]
+            if keys:
+                await self._forget_blobs(keys)
+                blobs += keys
+            if due:
+                ids = [row.id for row in due]
+                removed += await self._store.writer.submit(self._remove, self._removal_of_commands(ids))
+            if len(found) < self._chunk or found[-1].created >= before:
+                return removed, tuple(blobs)
+            after = found[-1].id
+
+    def _removal_of_commands(self, ids: Sequence[str]) -> Removal:
+        async def remove(tx: Transaction) -> int:
+            return (await tx.conn.execute(_REMOVE_COMMANDS, {"ids": ids})).rowcount
+
+        return remove
