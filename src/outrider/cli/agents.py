@@ -1,0 +1,141 @@
+"""`outrider agents`: list agents, show one, delete some."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated, Final
+
+import msgspec
+from cyclopts import Parameter
+
+from outrider.cli.app import make_app
+from outrider.cli.connection import Where, ask
+from outrider.cli.listing import STATUS_STYLES, AsJson, Column, ago, at, show_facts, show_json, show_table
+from outrider.cli.naming import find_agent, name_of
+from outrider.cli.prompts import confirm
+
+if TYPE_CHECKING:
+    from cyclopts import App
+
+    from outrider.client import AgentDetail, AsyncCenter
+
+_NO_MATCH: Final = "No agents match."
+_NO_AGENTS: Final = "No agents yet: `outrider keys new` makes a key that lets one join."
+
+
+def command() -> App:
+    """Make the command."""
+    app = make_app("outrider agents")
+    app.default(list_agents)
+    app.command(show_agent, name="show")
+    app.command(delete_agents, name="delete")
+    return app
+
+
+def list_agents(
+    *,
+    tag: Annotated[str | None, Parameter(help="Only those with this tag: web, or SITE=x1.")] = None,
+    status: Annotated[
+        str | None, Parameter(help="Only those that are online, offline, pending or declined.")
+    ] = None,
+    text: Annotated[str | None, Parameter(name=["-q", "--search"], help="Only those that match.")] = None,
+    as_json: AsJson = False,
+    where: Where | None = None,
+) -> None:
+    """List agents."""
+    agents = ask(where, lambda center: center.agents(tag=tag, status=status, text=text))
+    if as_json:
+        show_json(agents)
+        return
+    show_table(
+        [
+            Column("LABEL"),
+            Column("STATUS", whole=True, styles=STATUS_STYLES),
+            Column("HOSTNAME"),
+            Column("IP"),
+            Column("OS"),
+            Column("SEEN"),
+            Column("TAGS"),
+            Column("ID", whole=True),
+        ],
+        [
+            [
+                agent.label,
+                agent.status,
+                agent.hostname,
+                agent.ip or "",
+                agent.os or "",
+                ago(agent.last_seen),
+                " ".join(agent.tags),
+                agent.id,
+            ]
+            for agent in agents
+        ],
+        empty=_NO_MATCH if tag or status or text else _NO_AGENTS,
+    )
+
+
+def show_agent(
+    agent: Annotated[str, Parameter(help="Id, label or hostname.")],
+    /,
+    *,
+    as_json: AsJson = False,
+    where: Where | None = None,
+) -> None:
+    """Show one agent with all that is known of it."""
+
+    async def look(center: AsyncCenter) -> AgentDetail:
+        return await center.agent((await find_agent(center, agent)).id)
+
+    detail = ask(where, look)
+    if as_json:
+        show_json(detail)
+    else:
+        show_facts(_facts(detail))
+
+
+def _facts(detail: AgentDetail) -> dict[str, str]:
+    facts = {
+        "id": detail.id,
+        "label": detail.label,
+        "hostname": detail.hostname,
+        "status": detail.status,
+        "connection": _plain(detail.connection),
+        "ip": detail.ip or "",
+        "os": detail.os or "",
+        "agent version": detail.agent_version or detail.version or "",
+        "tags": " ".join(detail.tags),
+        "abilities": " ".join(detail.abilities),
+        "first seen": at(detail.first_seen),
+        "last seen": f"{at(detail.last_seen)} ({ago(detail.last_seen)})" if detail.last_seen else "never",
+        "clock": "" if detail.clock_offset is None else f"{detail.clock_offset:+.1f} s",
+        "conflict": _plain(detail.conflict),
+    }
+    facts |= {name: _plain(value) for name, value in (detail.metrics or {}).items()}
+    return {name: value for name, value in facts.items() if value}
+
+
+def _plain(value: object) -> str:
+    if value is None or (isinstance(value, dict | list) and not value):
+        return ""
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def delete_agents(
+    agent: Annotated[str, Parameter(help="Id, label or hostname.")],
+    /,
+    *more: Annotated[str, Parameter(help="More of them.")],
+    yes: Annotated[bool, Parameter(name=["--yes", "-y"], help="Do not ask.")] = False,
+    where: Where | None = None,
+) -> None:
+    """Delete agents with all of their history. Their keys are dead at once."""
+
+    async def delete(center: AsyncCenter) -> None:
+        for name in (agent, *more):
+            found = await find_agent(center, name)
+            if not yes:
+                await confirm(f"Delete {name_of(found)} ({found.id}) and all of its history?")
+            await center.delete_agent(found.id)
+            sys.stdout.write(f"Deleted {name_of(found)} ({found.id}).\n")
+
+    ask(where, delete)

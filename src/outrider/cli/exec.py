@@ -1,0 +1,144 @@
+"""`outrider exec`: run a shell line on a host and see its output live."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from outrider.cli import exit_codes
+from outrider.cli.app import make_app
+from outrider.cli.connection import Where, ask
+from outrider.cli.durations import parse_duration
+from outrider.cli.listing import AsJson, show_json
+from outrider.cli.naming import find_agent, name_of
+from outrider.domain.command_types.process import MAX_TEXT
+from outrider.domain.errors import Invalid, TooLarge
+from outrider.kit.printable import escape
+
+if TYPE_CHECKING:
+    from cyclopts import App
+
+    from outrider.client import Agent, AsyncCenter, Sent
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Process:
+    """How the line is run."""
+
+    timeout: Annotated[str | None, Parameter(help="End it after this long: 90s, 20m.")] = None
+    cwd: Annotated[str | None, Parameter(help="Folder to run it in.")] = None
+    env: Annotated[list[str] | None, Parameter(name=["--env", "-e"], help="NAME=value; may be repeated.")] = (
+        None
+    )
+    stdin: Annotated[bool, Parameter(help="Give it our standard input, read to its end first.")] = False
+    user: Annotated[str | None, Parameter(help="User to run it as; the agent must be root.")] = None
+    ttl: Annotated[str | None, Parameter(help="Give up if it can't start within this long.")] = None
+
+    def params(self, line: str) -> dict[str, Any]:
+        """The parameters of the `shell` command that runs this line. Raises Invalid or TooLarge."""
+        given: dict[str, Any] = {
+            "cwd": self.cwd,
+            "user": self.user,
+            "timeout": parse_duration(self.timeout, "--timeout") if self.timeout else None,
+            "env": dict(_variable(text) for text in self.env) if self.env else None,
+            "stdin": _read_stdin() if self.stdin else None,
+        }
+        return {"command": line} | {name: value for name, value in given.items() if value is not None}
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Display:
+    """How what comes of it is shown."""
+
+    raw: Annotated[bool, Parameter(help="Let output control the terminal; else only its colours pass.")] = (
+        False
+    )
+    as_json: AsJson = False
+    quiet: Annotated[bool, Parameter(name=["--quiet", "-q"], help="No remarks on stderr.")] = False
+
+
+def command() -> App:
+    """Make the command."""
+    app = make_app("outrider exec")
+    app.default(execute)
+    return app
+
+
+def execute(
+    agent: Annotated[str, Parameter(help="Id, label or hostname.")],
+    line: Annotated[str, Parameter(help="Line for the host's /bin/sh.")],
+    /,
+    *words: Annotated[str, Parameter(help="More words, each kept whole; after --, options among them.")],
+    process: Process = Process(),
+    no_wait: Annotated[bool, Parameter(help="Send it, print its id and do not wait.")] = False,
+    display: Display = Display(),
+    where: Where | None = None,
+) -> int:
+    """Run a shell line on a host: `outrider exec web-01 'df -h | head -3'`.
+
+    Its stdout and stderr go to ours as they come, and it ends with the exit code of the line. 124: it ran
+    into its time limit; 128+N: signal N ended it; 130: it was cancelled; 125: it has no exit code for another
+    reason, which stderr tells. An offline host gets the command when it is back. Ctrl-C asks whether to
+    cancel.
+    """
+    params = process.params(line if not words else shlex.join((line, *words)))
+    ttl = parse_duration(process.ttl, "--ttl") if process.ttl else None
+
+    async def run(center: AsyncCenter) -> int:
+        found = await find_agent(center, agent)
+        sent = await center.send(found.id, "shell", params, ttl=ttl)
+        if no_wait:
+            _show_sent(found, sent, display)
+            return 0
+        return await _wait(center, found, sent, display)
+
+    return ask(where, run)
+
+
+def _variable(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise Invalid(f"--env takes NAME=value, not {text[:80]!r}.", field="env")
+    return name, value
+
+
+def _read_stdin() -> str:
+    data = sys.stdin.buffer.read(MAX_TEXT * 4 + 1)
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        raise Invalid("--stdin takes text in UTF-8; this is something else.", field="stdin") from None
+    if len(text) > MAX_TEXT:
+        raise TooLarge(f"--stdin takes {MAX_TEXT} characters at most.", limit=MAX_TEXT)
+    return text
+
+
+def _show_sent(agent: Agent, sent: Sent, display: Display) -> None:
+    if display.as_json:
+        show_json(sent)
+        return
+    sys.stdout.write(sent.command_id + "\n")
+    if not display.quiet and sys.stderr.isatty():
+        sys.stderr.write(f"outrider: see it with `outrider commands {agent.id} {sent.command_id} --follow`\n")
+
+
+async def _wait(center: AsyncCenter, agent: Agent, sent: Sent, display: Display) -> int:
+    from outrider.cli.following import Follower, Printer
+
+    printer = Printer(raw=display.raw, mute=display.as_json, quiet=display.quiet)
+    if agent.status != "online":
+        printer.remark(f"{name_of(agent)} is {agent.status}: the command is queued until it is back")
+    command = await Follower(center, agent, sent.command_id, printer).follow()
+    if display.as_json:
+        show_json(command)
+    elif command.reason and command.status != "succeeded":
+        printer.remark(f"{command.status}: {escape(command.reason)}")
+    elif command.status not in ("succeeded", "failed"):
+        printer.remark(f"the command ended as {command.status}")
+    return exit_codes.of_command(command)
