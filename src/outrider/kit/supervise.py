@@ -217,6 +217,11 @@ class Supervisor:
             raise NotReady(msg)
 
     @property
+    def stopping(self) -> bool:
+        """Whether a service has asked for everything to stop."""
+        return self._verdict is not None
+
+    @property
     def stop_failures(self) -> list[str]:
         """Names of the services that did not stop within their grace and were left behind."""
         below = [
@@ -432,7 +437,7 @@ def _line(node: ServiceSnapshot) -> str:
     if node.restarting_in is not None:
         state = f"{state} in {node.restarting_in:.0f}s"
     since = datetime.fromtimestamp(node.since, tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    parts = [f"{node.name}  {state} since {since}"]
+    parts = [f"{escape(node.name)}  {state} since {since}"]
     if node.restarts:
         parts.append(f"{node.restarts} restart{'s' if node.restarts > 1 else ''}")
     if node.last_error is not None:
@@ -456,7 +461,8 @@ async def run_until_signalled(
         caught.append(number)
         if len(caught) == 1:
             log.info("stopping", signal=number.name)
-            main.cancel()
+            if not supervisor.stopping:  # a second cancel would cut a stop short that is under way
+                main.cancel()
         else:
             log.warning("stopping at once", signal=number.name)
             _end_process(128 + number)
