@@ -1,0 +1,104 @@
+"""Blobs in a real folder, and the settings that name a store."""
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from outrider.center.blobs import Blobs, BlobsUnavailable, BlobsUrlRefused, open_blobs
+from outrider.testing.suites.blobs import BlobsSuite, chunks, cut_after, read
+
+
+class TestFolder(BlobsSuite):
+    """The suite, over a folder."""
+
+    @pytest.fixture
+    def blobs(self, tmp_path: Path) -> Blobs:
+        """An empty store."""
+        return open_blobs(None, home=tmp_path)
+
+
+async def test_the_default_folder_is_below_home_and_closed_to_others(tmp_path: Path) -> None:
+    """Blobs hold what hosts said: nobody else on the machine may read them."""
+    await open_blobs(None, home=tmp_path).put("runs/out", b"x")
+    assert (tmp_path / "blobs" / "runs" / "out").read_bytes() == b"x"
+    assert stat.S_IMODE((tmp_path / "blobs").stat().st_mode) == 0o700
+
+
+async def test_a_folder_can_be_named(tmp_path: Path) -> None:
+    """With characters that an address has to escape, too."""
+    await open_blobs(f"file://{tmp_path}/my%20blobs", home=tmp_path / "home").put("key", b"x")
+    assert (tmp_path / "my blobs" / "key").read_bytes() == b"x"
+    assert not (tmp_path / "home").exists()
+
+
+async def test_nothing_of_a_cut_put_stays_on_the_disk(tmp_path: Path) -> None:
+    """No half file and no folder made for it fills the disk."""
+    blobs = open_blobs(None, home=tmp_path)
+    with pytest.raises(ConnectionResetError):
+        await blobs.put("cut", cut_after(300))
+    assert list((tmp_path / "blobs").iterdir()) == []
+
+
+async def test_empty_folders_go_with_their_last_blob(tmp_path: Path) -> None:
+    """A year of deleted outputs leaves no tree of empty folders."""
+    blobs = open_blobs(None, home=tmp_path)
+    await blobs.put("outputs/2030/cmd_1", b"x")
+    await blobs.delete("outputs/2030/cmd_1")
+    assert list((tmp_path / "blobs").iterdir()) == []
+
+
+async def test_memory_does_not_grow_with_a_blob(tmp_path: Path) -> None:
+    """Putting and reading 256 MiB takes a few parts' worth of memory."""
+    blobs = open_blobs(None, home=tmp_path)
+    await blobs.put("warm", chunks(400))
+    before = peak_memory()
+    await blobs.put("big", chunks(4096))
+    size = 0
+    async for chunk in blobs.get("big"):
+        size += len(chunk)
+    assert size == 256 * 2**20
+    assert peak_memory() - before < 64 * 2**20
+
+
+def peak_memory() -> int:
+    """The most this process ever had in memory, in bytes."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    raise LookupError("the kernel names no VmHWM")
+
+
+async def test_a_store_that_fails_says_why(tmp_path: Path) -> None:
+    """A key below another blob can't be kept in a folder: one line says why, not the library's dump."""
+    blobs = open_blobs(None, home=tmp_path)
+    await blobs.put("a", b"x")
+    with pytest.raises(BlobsUnavailable, match="can't write blob a/b") as failed:
+        await blobs.put("a/b", b"y")
+    assert "\n" not in str(failed.value)
+    assert await read(blobs, "a") == b"x"
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("ftp://host/folder", "'?ftp"),
+        ("blobs", "file:///folder"),
+        ("file://host/folder", "file:///folder"),
+        ("file:relative", "file:///folder"),
+        ("s3://", "need a bucket"),
+        ("s3://key:secret@bucket", "need a bucket and no credentials"),
+        ("s3://bucket/prefix?endpont=x", "'endpont'"),
+    ],
+)
+def test_other_settings_are_refused(url: str, said: str, tmp_path: Path) -> None:
+    """The error says how it should read, and repeats no credentials."""
+    with pytest.raises(BlobsUrlRefused, match=said) as refused:
+        open_blobs(url, home=tmp_path)
+    assert "secret" not in str(refused.value)
+
+
+def test_a_bucket_can_be_named_without_asking_it(tmp_path: Path) -> None:
+    """Opening a bucket connects nowhere."""
+    open_blobs("s3://bucket/some/prefix?endpoint=http://127.0.0.1:1&region=eu-1", home=tmp_path)
+    assert list(tmp_path.iterdir()) == []
