@@ -6,6 +6,7 @@ Nothing else in the center knows which of the two it is.
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import hashlib
 import os
 import re
@@ -31,6 +32,9 @@ _CHUNK = 64 * 1024
 # A part of an S3 upload; with the 10,000 parts S3 allows, a blob can have 80 GB.
 _PART = 8 * 1024 * 1024
 _PARTS_AT_ONCE = 2
+# A bucket that is away is told to the caller before they give up themselves.
+_TRIES = 4
+_TRY_FOR = dt.timedelta(seconds=20)
 _S3_OPTIONS = frozenset({"endpoint", "region"})
 
 
@@ -150,6 +154,7 @@ def _open_bucket(parts: SplitResult) -> Blobs:
     store = S3Store(
         parts.netloc,
         prefix=parts.path.strip("/") or None,
+        retry_config={"max_retries": _TRIES, "retry_timeout": _TRY_FOR},
         client_options={"allow_http": endpoint is not None and endpoint.startswith("http://")},
         **options,  # type: ignore[arg-type] # the known options are keyword arguments of this name
     )

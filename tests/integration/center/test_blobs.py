@@ -1,12 +1,14 @@
 """Blobs in a real folder, and the settings that name a store."""
 
 import stat
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from outrider.center.blobs import Blobs, BlobsUnavailable, BlobsUrlRefused, open_blobs
 from outrider.testing.suites.blobs import BlobsSuite, chunks, cut_after, read
+from tests.integration.center.s3 import ImitatedS3, listening
 
 
 class TestFolder(BlobsSuite):
@@ -16,6 +18,42 @@ class TestFolder(BlobsSuite):
     def blobs(self, tmp_path: Path) -> Blobs:
         """An empty store."""
         return open_blobs(None, home=tmp_path)
+
+
+class TestBucket(BlobsSuite):
+    """The suite, over a bucket that other keys share."""
+
+    @pytest.fixture
+    async def s3(self) -> AsyncIterator[tuple[ImitatedS3, str]]:
+        """The store behind the bucket, with its endpoint."""
+        store = ImitatedS3()
+        store.objects["elsewhere/key"] = b"not ours"
+        async with listening(store) as endpoint:
+            yield store, endpoint
+
+    @pytest.fixture
+    def blobs(
+        self, s3: tuple[ImitatedS3, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> Iterator[Blobs]:
+        """An empty store below a prefix; nothing else in the bucket is touched and no upload is left over."""
+        store, endpoint = s3
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "name")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+        yield open_blobs(f"s3://bucket/some/prefix?endpoint={endpoint}&region=eu-1", home=tmp_path)
+        assert store.objects.pop("elsewhere/key") == b"not ours"
+        assert all(key.startswith("some/prefix/") for key in store.objects)
+        assert store.uploads == {}
+
+
+async def test_a_bucket_that_is_away_is_told(
+    unused_tcp_port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After its own tries the store says that it can't be reached."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "name")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    blobs = open_blobs(f"s3://bucket?endpoint=http://127.0.0.1:{unused_tcp_port}", home=tmp_path)
+    with pytest.raises(BlobsUnavailable, match="can't write blob key"):
+        await blobs.put("key", b"x")
 
 
 async def test_the_default_folder_is_below_home_and_closed_to_others(tmp_path: Path) -> None:
