@@ -1,0 +1,213 @@
+"""The agent daemon: everything it is made of, put together here and nowhere else.
+
+Exit codes: 0 stopped when asked to; 1 stopped by a fault that is logged; 2 settings that can't be used;
+3 another daemon runs in this folder, or the folder can't be used.
+
+SIGTERM and SIGINT stop it: commands that run are ended and reported `interrupted`. SIGHUP restarts it in place:
+commands run on.
+"""
+
+import asyncio
+import os
+import random
+import secrets
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from outrider import __version__
+from outrider.agent import identity
+from outrider.agent.announce import (
+    ANNOUNCE_FD,
+    PARENT_FD,
+    ConnectedAnnouncement,
+    ParentWatch,
+    inherited_descriptor,
+    notify_systemd,
+)
+from outrider.agent.center_door import CenterDoor
+from outrider.agent.center_time import CenterTime
+from outrider.agent.connection import Connection, Standing
+from outrider.agent.enrol import Enroller
+from outrider.agent.enrolment_record import EnrolmentRecord
+from outrider.agent.folder import AgentFolder, FolderInUse, FolderLock
+from outrider.agent.host import ThisHost
+from outrider.agent.link import Link
+from outrider.agent.membership import Membership, NotAMember
+from outrider.agent.output_stream import OutputStreams
+from outrider.agent.outputs import Outputs
+from outrider.agent.policy import PolicyFile
+from outrider.agent.reception import Reception, Who
+from outrider.agent.restart import RESTART_CODE, Baton, Restarter, start_again, take_baton
+from outrider.agent.results import Results
+from outrider.agent.settings import AgentSettings, load_settings
+from outrider.agent.spool import Spool
+from outrider.agent.task_queue import TaskQueue
+from outrider.agent.work import CommandWork, Handover
+from outrider.domain.connection_states import ConnectionState
+from outrider.domain.ids import AgentId, DeviceId
+from outrider.engines.commands.cgroups import TaskCgroups
+from outrider.engines.commands.engine import CommandEngine
+from outrider.engines.telemetry.machine import boot_id, machine_digest
+from outrider.kit import logs
+from outrider.kit.clock import SystemClock
+from outrider.kit.config import ConfigError
+from outrider.kit.supervise import Ready, Supervisor, run_until_signalled
+
+log = logs.get(__name__)
+
+_SETTINGS_WRONG: Final = 2
+_FOLDER_UNUSABLE: Final = 3
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the agent until it is stopped and return the exit code; `argv` is what follows the program's name."""
+    if argv:
+        return _complain(
+            f"outrider agent takes no {argv[0]!r}: it is told by OUTRIDER_* variables or a file."
+        )
+    try:
+        settings = load_settings(os.environ)
+    except ConfigError as error:
+        return _complain(str(error))
+    logs.configure(
+        settings.log_level,
+        format=settings.log_format,
+        file=Path(settings.log_file) if settings.log_file else None,
+    )
+    baton = take_baton(os.environ)
+    folder = AgentFolder(settings.home)
+    try:
+        folder.make()
+        lock = FolderLock(baton.lock_fd) if baton is not None else FolderLock.take(folder)
+    except (FolderInUse, OSError) as error:
+        log.error("the agent's folder can't be used", folder=str(folder.path), reason=str(error))
+        return _FOLDER_UNUSABLE
+    daemon = Daemon(settings, folder, baton)
+    code = asyncio.run(daemon.run())
+    if code == RESTART_CODE:
+        start_again(Baton(lock_fd=lock.descriptor, commands=daemon.restarter.handed), os.environ)
+    return code
+
+
+def _complain(text: str) -> int:
+    sys.stderr.write(f"{text}\n")  # there is no log yet
+    return _SETTINGS_WRONG
+
+
+class Daemon:
+    """One agent: a tree of services that begins with the question whether this host belongs to a center."""
+
+    name = "member"
+
+    def __init__(self, settings: AgentSettings, folder: AgentFolder, baton: Baton | None) -> None:
+        self._settings = settings
+        self._folder = folder
+        self._baton = baton
+        self._clock = SystemClock()
+        self._rng = random.SystemRandom()
+        self.connection = Connection(Standing(ConnectionState.NOT_CONFIGURED))
+        self.restarter = Restarter(self._clock)
+        self._start = secrets.token_hex(12)
+
+    async def run(self) -> int:
+        """Run the tree until a signal or a verdict ends it; returns the exit code."""
+        root = Supervisor("agent", clock=self._clock, rng=self._rng)
+        parent = inherited_descriptor(os.environ, PARENT_FD)
+        if parent is not None:
+            root.add(ParentWatch(parent))
+        self.connection.observe(ConnectedAnnouncement(inherited_descriptor(os.environ, ANNOUNCE_FD)))
+        root.add(self.restarter)
+        root.add(self)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.restarter.ask)
+        notify_systemd(os.environ, "READY=1")
+        log.info("agent started", version=__version__, folder=str(self._folder.path), pid=os.getpid())
+        return await run_until_signalled(root)
+
+    async def serve(self, ready: Ready) -> None:
+        """Join the center where that is needed, then do its work until cancelled."""
+        policy = PolicyFile(self._settings.policy)
+        host = ThisHost(policy=policy)
+        enroller = Enroller(
+            self._folder, clock=self._clock, rng=self._rng, allow_plain=self._settings.allow_plain_http
+        )
+        membership = Membership(
+            folder=self._folder, settings=self._settings, enroller=enroller, connection=self.connection
+        )
+        record = await membership.join(await asyncio.to_thread(host.facts))
+        async with CenterDoor(record, self._folder.center_ca) as door:
+            tree = await self._tree(record, door, host, policy, membership)
+            await tree.serve(ready)
+
+    async def _tree(
+        self,
+        record: EnrolmentRecord,
+        door: CenterDoor,
+        host: ThisHost,
+        policy: PolicyFile,
+        membership: Membership,
+    ) -> Supervisor:
+        if record.agent_id is None:
+            raise NotAMember("this host is not enrolled")
+        clock = self._clock
+        who = await self._who(record.agent_id)
+        center_time = CenterTime(clock)
+        spool = Spool(self._folder.spool, record.agent_id, clock)
+        engine = CommandEngine(
+            self._folder.scratch, clock, agent_version=__version__, cgroups=TaskCgroups.find_delegated()
+        )
+        work = CommandWork(engine=engine, captures=self._folder.captures, clock=clock)
+        streams = OutputStreams(dial=door.stream, clock=clock, rng=self._rng)
+        link = Link(dial=door.link, connection=self.connection, clock=clock, rng=self._rng)
+        outputs = Outputs(voice=link, bring=streams.bring, clock=clock)
+        results = Results(spool=spool, voice=link, outputs=outputs, capture_of=work.capture)
+        queue = TaskQueue(
+            spool=spool,
+            work=work,
+            voice=link,
+            outputs=outputs,
+            results=results,
+            policy=policy,
+            center_time=center_time,
+            clock=clock,
+            max_parallel=self._settings.max_parallel,
+            runs_as=host.runs_as,
+            taken_over=work.take_over(self._take_handed()),
+        )
+        reception = Reception(
+            who=who,
+            host=host,
+            spool=spool,
+            queue=queue,
+            outputs=outputs,
+            results=results,
+            connection=self.connection,
+            center_time=center_time,
+            clock=clock,
+            dial_again=link.dial_again,
+            forget=membership.forget,
+        )
+        link.hears_with(reception)
+        self.restarter.looks_after(queue, work)
+        # Stopped in reverse order: the commands end first, while the link still tells of it.
+        tree = Supervisor("member", clock=clock, rng=self._rng)
+        for service in (spool, outputs, results, link, queue):
+            tree.add(service)
+        return tree
+
+    async def _who(self, agent_id: AgentId) -> Who:
+        me = await identity.load_or_make(self._folder.path)
+        return Who(
+            agent_id=agent_id,
+            device_id=DeviceId(me.device_id),
+            start=self._start,
+            boot=await asyncio.to_thread(boot_id),
+            machine=await asyncio.to_thread(machine_digest),
+        )
+
+    def _take_handed(self) -> list[Handover]:
+        handed = [] if self._baton is None else self._baton.commands
+        self._baton = None
+        return handed

@@ -1,0 +1,48 @@
+"""This machine, in the words of the protocol."""
+
+from outrider import __version__
+from outrider.agent.policy import PolicyFile
+from outrider.engines.telemetry.facts import own_name, read_facts
+from outrider.engines.telemetry.load import LoadMeter
+from outrider.protocol.messages import Facts, Readings
+
+
+class ThisHost:
+    """Reads facts and load of the machine the agent runs on."""
+
+    def __init__(self, *, policy: PolicyFile) -> None:
+        self._policy = policy
+        self._load = LoadMeter()
+
+    @property
+    def runs_as(self) -> str:
+        """The user that commands run as when they name none."""
+        return own_name()
+
+    def facts(self) -> Facts:
+        """Return what the host says of itself now."""
+        host = read_facts()
+        return Facts(
+            hostname=host.hostname,
+            os=host.os,
+            os_family=host.os_family,
+            kernel=host.kernel,
+            architecture=host.architecture,
+            ip=host.ip,
+            agent_version=__version__,
+            python=host.python,
+            cpus=host.cpus,
+            memory_bytes=host.memory_bytes,
+            runs_as=host.runs_as,
+            abilities=self._policy.current().abilities,
+        )
+
+    def readings(self) -> Readings:
+        """Return the host's load since the last call."""
+        load = self._load.read()
+        return Readings(
+            cpu_percent=load.cpu_percent,
+            mem_percent=load.mem_percent,
+            disk_percent=load.disk_percent,
+            uptime_s=load.uptime_s,
+        )

@@ -1,0 +1,175 @@
+"""Hands what the center says to the part it concerns, and says who this agent is."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from outrider.agent.center_time import CenterTime
+from outrider.agent.connection import Connection
+from outrider.agent.outputs import Outputs
+from outrider.agent.results import Results
+from outrider.agent.spool import Spool, SpoolIdentity
+from outrider.agent.task_queue import TaskQueue
+from outrider.domain.connection_states import Approval, ConnectionState
+from outrider.domain.identity import Identity
+from outrider.domain.ids import AgentId, DeviceId
+from outrider.kit import logs
+from outrider.kit.clock import Clock
+from outrider.protocol.messages import (
+    ApprovalChanged,
+    Cancel,
+    Execute,
+    Facts,
+    FromCenter,
+    Hello,
+    OutputConfirmed,
+    Readings,
+    ResultsConfirmed,
+    StreamWanted,
+    Watch,
+    Welcome,
+)
+from outrider.protocol.version import SPOKEN
+
+log = logs.get(__name__)
+
+
+class Host(Protocol):
+    """What is asked of the machine."""
+
+    def facts(self) -> Facts:
+        """Return what the host says of itself now. Blocks."""
+        ...
+
+    def readings(self) -> Readings:
+        """Return the host's load now."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Who:
+    """The names of this agent, this process and this machine (domain.identity)."""
+
+    agent_id: AgentId
+    device_id: DeviceId
+    start: str
+    boot: str
+    machine: str
+
+
+class Reception:
+    """The link's listener."""
+
+    def __init__(  # noqa: PLR0913 - composition
+        self,
+        *,
+        who: Who,
+        host: Host,
+        spool: Spool,
+        queue: TaskQueue,
+        outputs: Outputs,
+        results: Results,
+        connection: Connection,
+        center_time: CenterTime,
+        clock: Clock,
+        dial_again: Callable[[str], None],
+        forget: Callable[[str], Awaitable[None]],
+    ) -> None:
+        """`dial_again` closes the link and opens another; `forget` removes the enrolment."""
+        self._who = who
+        self._host = host
+        self._spool = spool
+        self._queue = queue
+        self._outputs = outputs
+        self._results = results
+        self._connection = connection
+        self._center_time = center_time
+        self._clock = clock
+        self._dial_again = dial_again
+        self._forget = forget
+
+    async def greeting(self) -> Hello:
+        """Say who is here, and what the spool holds."""
+        names = await self._spool.begin_start(self._who.start)
+        return Hello(
+            versions=SPOKEN,
+            identity=self.identity(names),
+            facts=await asyncio.to_thread(self._host.facts),
+            time=self._clock.time(),
+            seen=await self._spool.seen(),
+            held=await self._spool.held(),
+        )
+
+    def identity(self, names: SpoolIdentity) -> Identity:
+        """Join the spool's names with those of the agent, the process and the machine."""
+        who = self._who
+        return Identity(
+            agent_id=who.agent_id,
+            device_id=who.device_id,
+            incarnation=names.incarnation,
+            generation=names.generation,
+            start=who.start,
+            earlier_starts=tuple(start for start in names.starts if start != who.start),
+            boot=who.boot,
+            machine=who.machine,
+        )
+
+    def readings(self) -> Readings:
+        """Return the load that a heartbeat carries."""
+        return self._host.readings()
+
+    async def opened(self, welcome: Welcome, *, asked: float, answered: float) -> None:
+        """Tell every part that there is a link, and what the center has said of this agent."""
+        self._center_time.restart()
+        self._center_time.measured(asked=asked, answered=answered, center=welcome.time)
+        await self._spool.saw(welcome.seen)
+        if welcome.new_spool:
+            log.warning("the center calls this spool an old copy: nothing from it is started")
+            await self._queue.old_spool(lambda: self._dial_again("the spool has a new name"))
+        elif welcome.begun:
+            await self._queue.begun_before(welcome.begun)
+        if not welcome.new_spool:
+            await self._judged(welcome.approval)
+        else:
+            self._connection.judged(welcome.approval)
+        self._queue.resume_saying()
+        self._outputs.link_opened()
+        self._results.link_opened()
+
+    def measured(self, *, asked: float, answered: float, center: float) -> None:
+        """Take in a measurement of the center's clock."""
+        self._center_time.measured(asked=asked, answered=answered, center=center)
+
+    async def heard(self, message: FromCenter) -> None:
+        """Hand a message on to whom it concerns."""
+        match message:
+            case Execute() | Cancel() | ResultsConfirmed():
+                await self._queue.told(message)
+            case OutputConfirmed(id=command_id, channel=channel, offset=offset):
+                self._outputs.confirmed(command_id, channel, offset)
+            case Watch(id=command_id, on=on):
+                self._outputs.watch(command_id, on=on)
+            case ApprovalChanged(approval=approval):
+                await self._judged(approval)
+            case StreamWanted(kind=kind):
+                log.warning("the center wants a stream of a kind this agent has not", kind=kind)
+            case _:
+                log.warning("the center said something unexpected", message=type(message).__name__)
+
+    def closed(self) -> None:
+        """Tell every part that the link is gone."""
+        self._outputs.link_closed()
+        self._results.link_closed()
+
+    async def removed(self, detail: str) -> None:
+        """Take in that the center has deleted this agent: its key is dead, and it is not to ask again."""
+        self._connection.enter(ConnectionState.NOT_CONFIGURED, detail)
+        await self._forget(detail)
+
+    async def _judged(self, approval: Approval) -> None:
+        self._connection.judged(approval)
+        if approval is Approval.APPROVED:
+            await self._queue.open_gate()
+        else:
+            await self._queue.close_gate()
