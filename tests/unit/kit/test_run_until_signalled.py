@@ -152,6 +152,31 @@ async def test_a_cancellation_from_elsewhere_goes_on(tasks: Tasks) -> None:
     assert steady.stopped
 
 
+async def test_a_cancellation_beside_a_signal_goes_on(tasks: Tasks) -> None:
+    """When the caller cancels while a signal is being answered, the cancellation is not lost."""
+    release = asyncio.Event()
+    stopping = asyncio.Event()
+
+    class CleansUp(_Steady):
+        async def serve(self, ready: Ready) -> None:
+            try:
+                await super().serve(ready)
+            finally:
+                stopping.set()
+                await release.wait()
+
+    tree = Supervisor("tree", clock=TurnedClock())
+    tree.add(CleansUp())
+    running = tasks.start("main", run_until_signalled(tree))
+    await tree.wait_ready()
+    os.kill(os.getpid(), signal.SIGTERM)
+    await stopping.wait()
+    running.cancel()
+    await asyncio.wait({running})
+    assert running.cancelled()
+    release.set()
+
+
 def test_a_second_signal_ends_the_process_at_once() -> None:
     """However stubborn a service is, the second signal ends the process, with the code shells use for it."""
     with _start(_IGNORE_EVERY_CANCELLATION, grace=3600) as process:

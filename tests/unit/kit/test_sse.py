@@ -80,8 +80,9 @@ def test_an_event_is_not_held_back_by_a_cr() -> None:
     """An event whose last line ends with CR is given at once; an LF that follows belongs to that CR."""
     parser = SseParser()
     assert parser.feed(b"data: a\r\r") == [SseEvent("a")]
+    assert parser.feed(b"\ndata: b\r") == []
     assert parser.feed(b"") == []
-    assert parser.feed(b"\ndata: b\n\n") == [SseEvent("b")]
+    assert parser.feed(b"\ndata: c\n\n") == [SseEvent("b\nc")]
 
 
 def test_an_id_without_data_is_kept_for_resuming() -> None:

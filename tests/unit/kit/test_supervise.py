@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import msgspec
@@ -452,6 +453,23 @@ async def test_a_service_can_be_removed(tree: Supervisor, clock: TurnedClock, ta
     await _stop(serving)
 
 
+async def test_a_removed_essential_service_stops_nothing_else(tree: Supervisor, tasks: Tasks) -> None:
+    """An essential service may be taken away on purpose, also one that answers its stop by returning."""
+
+    async def until_stopped() -> None:
+        with suppress(asyncio.CancelledError):
+            await _work()
+
+    tree.add(Puppet("heart", acts=[until_stopped]), essential=True)
+    tree.add(Puppet("other"))
+    serving = _serve(tasks, tree)
+    await tree.wait_ready()
+    await tree.remove("heart")
+    assert (_states(tree), tree.stopping) == ({"other": "up"}, False)
+    await _stop(serving)
+    assert serving.cancelled()
+
+
 async def test_removing_what_others_wait_for_lets_them_start(
     tree: Supervisor, clock: TurnedClock, tasks: Tasks
 ) -> None:
@@ -505,7 +523,7 @@ async def test_the_tree_prints_itself(clock: TurnedClock, tasks: Tasks) -> None:
     root.add(apis)
     apis.add(Puppet("client"))
     apis.add(Puppet("edge", acts=[_raise(StayDown("port taken"))]))
-    root.add(Puppet("link", acts=[_raise(OSError("cut\n\x1b[31m"))]))
+    root.add(Puppet("link", acts=[_raise(OSError("cut\n\x1b[3m"))]))
     serving = _serve(tasks, root)
     await clock.advance(1)
     assert root.tree().splitlines() == [
@@ -513,7 +531,7 @@ async def test_the_tree_prints_itself(clock: TurnedClock, tasks: Tasks) -> None:
         "├─ apis  up since 2023-11-14T22:13:20Z",
         "│  ├─ client  up since 2023-11-14T22:13:20Z",
         "│  └─ edge  down since 2023-11-14T22:13:20Z, last error: StayDown: port taken",
-        r"└─ link  restarting in 2s since 2023-11-14T22:13:21Z, 1 restart, last error: OSError: cut\n\x1b[31m",
+        r"└─ link  restarting in 2s since 2023-11-14T22:13:21Z, 1 restart, last error: OSError: cut\n\x1b[3m",
     ]
     await _stop(serving)
 
