@@ -1,0 +1,1 @@
+"""Running commands on a host: `CommandEngine` begins an `Execution`, which gives one `Outcome`."""

@@ -1,0 +1,23 @@
+"""What every command on this host shares."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from outrider.engines.commands.cgroups import TaskCgroups
+from outrider.kit.clock import Clock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """The parts that executions are given.
+
+    `scratch` is the agent's private folder for scripts; `base_environment` are the host's settings for every
+    command (a proxy, a time zone); `cgroups` is None where the agent has no part of the cgroup tree.
+    """
+
+    scratch: Path
+    clock: Clock
+    base_environment: Mapping[str, str]
+    cgroups: TaskCgroups | None
+    agent_version: str
