@@ -45,7 +45,14 @@ _QUIET_SECONDS = 30.0
 _STEADY_SECONDS = 60.0
 _RECONNECT = Backoff(0.2, 15.0)
 _NOTIFY = "SELECT pg_notify(channel, message) FROM unnest($1::text[], $2::text[]) AS hint(channel, message)"
-_CONNECTION_ERRORS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+# The last is what asyncpg raises when the server ends a connection just as it is used.
+_CONNECTION_ERRORS = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
 
 
 class _Connection(Protocol):
