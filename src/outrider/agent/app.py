@@ -3,8 +3,8 @@
 Exit codes: 0 stopped when asked to; 1 stopped by a fault that is logged; 2 settings that can't be used;
 3 another daemon runs in this folder, or the folder can't be used.
 
-SIGTERM and SIGINT stop it: commands that run are ended and reported `interrupted`. SIGHUP restarts it in place:
-commands run on.
+SIGTERM and SIGINT stop it: commands that run are ended and reported `interrupted`. SIGHUP restarts it in
+place: commands run on.
 """
 
 import asyncio
@@ -40,6 +40,7 @@ from outrider.agent.output_stream import OutputStreams
 from outrider.agent.outputs import Outputs
 from outrider.agent.policy import PolicyFile
 from outrider.agent.reception import Reception, Who
+from outrider.agent.reports import Reports
 from outrider.agent.restart import RESTART_CODE, Baton, Restarter, start_again, take_baton
 from outrider.agent.results import Results
 from outrider.agent.settings import AgentSettings, load_settings
@@ -63,7 +64,7 @@ _FOLDER_UNUSABLE: Final = 3
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run the agent until it is stopped and return the exit code; `argv` is what follows the program's name."""
+    """Run the agent until it is stopped and return its exit code; `argv` follows the program's name."""
     if argv:
         return _complain(
             f"outrider agent takes no {argv[0]!r}: it is told by OUTRIDER_* variables or a file."
@@ -83,7 +84,9 @@ def main(argv: Sequence[str]) -> int:
         folder.make()
         lock = FolderLock(baton.lock_fd) if baton is not None else FolderLock.take(folder)
     except (FolderInUse, OSError) as error:
-        log.error("the agent's folder can't be used", folder=str(folder.path), reason=str(error))
+        log.error(  # noqa: TRY400 - the sentence says all; a trace says nothing to whom it concerns
+            "the agent's folder can't be used", folder=str(folder.path), reason=str(error)
+        )
         return _FOLDER_UNUSABLE
     daemon = Daemon(settings, folder, baton)
     code = asyncio.run(daemon.run())
@@ -160,7 +163,13 @@ class Daemon:
         )
         work = CommandWork(engine=engine, captures=self._folder.captures, clock=clock)
         streams = OutputStreams(dial=door.stream, clock=clock, rng=self._rng)
-        link = Link(dial=door.link, connection=self.connection, clock=clock, rng=self._rng)
+        link = Link(
+            dial=door.link,
+            connection=self.connection,
+            clock=clock,
+            rng=self._rng,
+            blocked=lambda: reports.poll(reception),
+        )
         outputs = Outputs(voice=link, bring=streams.bring, clock=clock)
         results = Results(spool=spool, voice=link, outputs=outputs, capture_of=work.capture)
         queue = TaskQueue(
@@ -188,6 +197,14 @@ class Daemon:
             clock=clock,
             dial_again=link.dial_again,
             forget=membership.forget,
+        )
+        reports = Reports(
+            post=door.report,
+            spool=spool,
+            queue=queue,
+            connection=self.connection,
+            capture_of=work.capture,
+            clock=clock,
         )
         link.hears_with(reception)
         self.restarter.looks_after(queue, work)

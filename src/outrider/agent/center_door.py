@@ -7,12 +7,18 @@ from typing import Final, Self
 import aiohttp
 
 from outrider.agent import trust
+from outrider.agent.answers import AnswerTooLong, read_body
 from outrider.agent.enrolment_record import EnrolmentRecord
+from outrider.agent.reports import ReportRefused
+from outrider.kit import logs
 from outrider.protocol.messages import MAX_FRAME
 from outrider.protocol.streams import MAX_STREAM_FRAME
 
 _CONNECT_SECONDS: Final = 20.0
 _CLOSE_SECONDS: Final = 2.0
+_REPORT_SECONDS: Final = 30.0
+_MAX_REPORT_ANSWER: Final = 16 * 1024 * 1024
+_OK: Final = 200
 _MAX_CA: Final = 64 * 1024
 
 
@@ -50,6 +56,24 @@ class CenterDoor:
     async def stream(self) -> aiohttp.ClientWebSocketResponse:
         """Dial a stream. Raises aiohttp.ClientError or OSError."""
         return await self._dial("/api/agents/streams", MAX_STREAM_FRAME)
+
+    async def report(self, body: bytes) -> bytes:
+        """Post a report. Raises ReportRefused for any answer but 200, OSError or TimeoutError without one."""
+        if self._session is None:
+            raise RuntimeError("the door is not open")
+        try:
+            async with self._session.post(
+                f"{self._url}/api/agents/{self._headers['X-Agent-Id']}/report",
+                data=body,
+                headers={"Content-Type": "application/json"},
+                timeout=aiohttp.ClientTimeout(total=_REPORT_SECONDS),
+                allow_redirects=False,
+            ) as response:
+                if response.status != _OK:
+                    raise ReportRefused(f"The center answered a report with HTTP {response.status}.")
+                return await read_body(response, _MAX_REPORT_ANSWER)
+        except (aiohttp.ClientError, AnswerTooLong) as error:
+            raise ReportRefused(f"A report did not get through: {logs.describe_error(error)}.") from error
 
     async def _dial(self, path: str, max_frame: int) -> aiohttp.ClientWebSocketResponse:
         if self._session is None:

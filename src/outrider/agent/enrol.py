@@ -14,6 +14,7 @@ import aiohttp
 import msgspec
 
 from outrider.agent import identity, trust
+from outrider.agent.answers import AnswerTooLong, read_body
 from outrider.agent.enrolment_record import EnrolmentRecord, read_record, write_record
 from outrider.agent.folder import AgentFolder
 from outrider.domain.enrolment import (
@@ -160,12 +161,12 @@ class Enroller:
                     allow_redirects=False,
                 ) as response,
             ):
-                return _understood(response.status, await _body_of(response))
+                return _understood(response.status, await read_body(response, _MAX_ANSWER))
         except aiohttp.ClientConnectorCertificateError as error:
             raise EnrolmentRefused(
-                f"The center's certificate is not vouched for by the authority that the enrolment key names: {error}",
+                f"The center's certificate is not vouched for by the pinned authority: {error}",
             ) from error
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+        except (aiohttp.ClientError, OSError, TimeoutError, AnswerTooLong) as error:
             raise CenterAway(
                 f"The center {center_url} can't be reached: {logs.describe_error(error)}"
             ) from error
@@ -176,15 +177,6 @@ class Enroller:
         authority = await trust.fetch_authority(center_url, key.pins)
         await asyncio.to_thread(write_atomically, self._folder.center_ca, authority, mode=0o644)
         return authority
-
-
-async def _body_of(response: aiohttp.ClientResponse) -> bytes:
-    body = bytearray()
-    async for chunk in response.content.iter_any():
-        body += chunk
-        if len(body) > _MAX_ANSWER:
-            raise CenterAway(f"{response.url} answered more than {_MAX_ANSWER} bytes: that is no center")
-    return bytes(body)
 
 
 def _understood(status: int, body: bytes) -> EnrolmentAnswer:

@@ -51,7 +51,7 @@ def read_record(path: Path) -> EnrolmentRecord | None:
         return None
     except (OSError, FileTooLarge, ValueError) as error:
         raise EnrolmentBroken(
-            f"{path} can't be read ({error}). Put it back from a backup, or remove it to enrol this host anew.",
+            f"{path} can't be read ({error}). Put it back from a backup, or remove it to enrol anew.",
         ) from error
 
 

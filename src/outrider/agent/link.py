@@ -11,12 +11,12 @@ past their time limits and be tried again, and again. So:
   the center asked for in its welcome (it knows how many agents it has: a small fleet is back at once, a large
   one spreads over half a minute), or of `RETURN_WITHIN` when it did not say.
 - Tries that fail while the center is away are cheap for it (nobody answers), and each doubles the range from
-  which the next delay is drawn, from a second up to `CEILING`. Full jitter keeps the crowd spread, and however
-  long the center was away, everybody tries within CEILING seconds of its return.
+  which the next delay is drawn, from a second up to `CEILING`. Full jitter keeps the crowd spread, and
+  however long the center was away, everybody tries within CEILING seconds of its return.
 - A dial is given `DIAL_SECONDS`: giving up a handshake that the center is about to answer wastes its work and
   asks for it again. Patience is the cheaper side.
-- A link counts as good only after `STEADY` seconds; one that breaks earlier goes on with the longer delays, so
-  that a center that takes links and drops them is not hammered.
+- A link counts as good only after `STEADY` seconds; one that breaks earlier goes on with the longer delays,
+  so that a center that takes links and drops them is not hammered.
 - A center that says when to come back (`Refused.retry_after`) is obeyed, with jitter on top.
 """
 
@@ -124,16 +124,16 @@ class Link:
 
     name = "link"
 
-    def __init__(  # noqa: PLR0913 - composition
+    def __init__(
         self,
         *,
         dial: Dial,
         connection: Connection,
         clock: Clock,
         rng: random.Random,
-        blocked: Callable[[], Awaitable[None]] | None = None,
+        blocked: Callable[[], Awaitable[None]],
     ) -> None:
-        """`blocked` is awaited when WebSockets do not get through; it returns when they are worth a new try."""
+        """`blocked` is awaited when WebSockets do not get through, until they are worth a new try."""
         self._dial = dial
         self._listener: Listener | None = None
         self._connection = connection
@@ -177,7 +177,7 @@ class Link:
         if self._listener is None:
             raise RuntimeError("a link needs a listener")
         ready()
-        attempt = 0
+        attempt = blocked_in_a_row = 0
         while True:
             ending = await self._once(self._listener)
             if ending.removed is not None:
@@ -186,9 +186,9 @@ class Link:
             self._connection.enter(ending.state, ending.reason)
             if ending.lasted >= STEADY:
                 attempt = 0
-            if ending.blocked and attempt + 1 >= _BLOCKED_AFTER and self._blocked is not None:
+            blocked_in_a_row = blocked_in_a_row + 1 if ending.blocked else 0
+            if blocked_in_a_row >= _BLOCKED_AFTER:
                 await self._blocked()
-                continue
             await self._clock.sleep(self._delay(ending, attempt))
             attempt += 1
 
@@ -237,7 +237,7 @@ class Link:
 class _Ending:
     """How a try to be linked ended, and what follows from it."""
 
-    def __init__(  # noqa: PLR0913 - each is one fact about the ending
+    def __init__(
         self,
         reason: str,
         *,

@@ -1,4 +1,4 @@
-"""Whether this host belongs to a center: enrols it when it does not, and forgets it when it is deleted there."""
+"""Whether this host belongs to a center: enrols it where needed, forgets it when it is deleted there."""
 
 import asyncio
 

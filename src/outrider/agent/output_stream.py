@@ -39,7 +39,7 @@ _AGAIN: Final = Backoff(0.5, 30.0)
 Dial = Callable[[], Awaitable[aiohttp.ClientWebSocketResponse]]
 
 
-class StreamLost(Exception):  # noqa: N818 - what happened to the stream, not a fault of the program
+class StreamLost(Exception):
     """The stream ended before all was confirmed; another may do better."""
 
 
@@ -82,8 +82,8 @@ class _Carrier:
     async def run(self) -> None:
         """Send until complete, or until this stream has done its part.
 
-        A stream that has shown pieces to watchers ends with the command: on a new one, what is granted is what
-        is kept. Raises StreamLost, LinkFault, or what the connection raises.
+        A stream that has shown pieces to watchers ends with the command: on a new one, what is granted is
+        what is kept. Raises StreamLost, LinkFault, or what the connection raises.
         """
         followed = self._followed
         await self._socket.send_bytes(encode(Open(versions=SPOKEN, kind=KIND, ref=followed.id)))
@@ -133,7 +133,7 @@ class _Carrier:
         self._followed.news.set()
 
     def _confirmable(self, channel: Channel) -> int:
-        """Return up to where a grant can mean kept output: what watchers are shown is granted, and not kept."""
+        """Return up to where a grant can mean kept output: what watchers see is granted, and not kept."""
         kept = extent(self._followed.capture.total(channel))
         return kept.total if self._followed.ended and not self._showed_live else kept.head_end
 

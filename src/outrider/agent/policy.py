@@ -31,7 +31,7 @@ _MAX_FILE: Final = 256 * 1024
 _OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
 
 
-class PolicyUnusable(Exception):  # noqa: N818 - what the file is, not a fault of the program
+class PolicyUnusable(Exception):
     """The policy file is there and can't be relied on; the text says why and what to do."""
 
 
@@ -45,7 +45,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Policy:
-    """The rules in force at one moment. `fault` is set when everything is forbidden for want of a good file."""
+    """The rules in force at one moment. `fault` is set when all is forbidden for want of a good file."""
 
     def __init__(self, path: Path, rules: Rules, fault: str = "") -> None:
         self._path = path

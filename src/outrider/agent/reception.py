@@ -9,7 +9,7 @@ from outrider.agent.center_time import CenterTime
 from outrider.agent.connection import Connection
 from outrider.agent.outputs import Outputs
 from outrider.agent.results import Results
-from outrider.agent.spool import Spool, SpoolIdentity
+from outrider.agent.spool import Spool
 from outrider.agent.task_queue import TaskQueue
 from outrider.domain.connection_states import Approval, ConnectionState
 from outrider.domain.identity import Identity
@@ -91,19 +91,23 @@ class Reception:
 
     async def greeting(self) -> Hello:
         """Say who is here, and what the spool holds."""
-        names = await self._spool.begin_start(self._who.start)
         return Hello(
             versions=SPOKEN,
-            identity=self.identity(names),
-            facts=await asyncio.to_thread(self._host.facts),
+            identity=await self.identity_now(),
+            facts=await self.facts_now(),
             time=self._clock.time(),
             seen=await self._spool.seen(),
             held=await self._spool.held(),
         )
 
-    def identity(self, names: SpoolIdentity) -> Identity:
+    async def facts_now(self) -> Facts:
+        """Return what the host says of itself now."""
+        return await asyncio.to_thread(self._host.facts)
+
+    async def identity_now(self) -> Identity:
         """Join the spool's names with those of the agent, the process and the machine."""
         who = self._who
+        names = await self._spool.begin_start(who.start)
         return Identity(
             agent_id=who.agent_id,
             device_id=who.device_id,
@@ -165,6 +169,7 @@ class Reception:
     async def removed(self, detail: str) -> None:
         """Take in that the center has deleted this agent: its key is dead, and it is not to ask again."""
         self._connection.enter(ConnectionState.NOT_CONFIGURED, detail)
+        await self._queue.dismiss(detail)
         await self._forget(detail)
 
     async def _judged(self, approval: Approval) -> None:

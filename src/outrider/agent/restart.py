@@ -75,10 +75,10 @@ def start_again(baton: Baton, environ: MutableMapping[str, str]) -> NoReturn:
     """Replace this program by a new image of itself. Raises OSError when it can't be started."""
     descriptor = os.memfd_create("outrider-restart", 0)
     os.write(descriptor, msgspec.msgpack.encode(baton))
-    os.set_inheritable(baton.lock_fd, True)
+    os.set_inheritable(baton.lock_fd, True)  # noqa: FBT003 - the standard library's signature
     environ[RESTART_FD] = str(descriptor)
     arguments = [sys.executable, *sys.orig_argv[1:]]
-    os.execve(sys.executable, arguments, dict(environ))  # noqa: S606 - the same program with the same arguments
+    os.execve(sys.executable, arguments, dict(environ))
 
 
 def take_baton(environ: MutableMapping[str, str]) -> Baton | None:
@@ -89,9 +89,9 @@ def take_baton(environ: MutableMapping[str, str]) -> Baton | None:
     descriptor = int(text)
     try:
         baton = msgspec.msgpack.decode(os.pread(descriptor, _MAX_BATON, 0), type=Baton)
-        os.set_inheritable(baton.lock_fd, False)
+        os.set_inheritable(baton.lock_fd, False)  # noqa: FBT003 - the standard library's signature
     except (OSError, msgspec.DecodeError) as error:
-        log.error("what was handed over can't be read; commands are reported as interrupted", error=error)
+        log.warning("what was handed over can't be read; commands are reported as interrupted", error=error)
         return None
     os.close(descriptor)
     return baton

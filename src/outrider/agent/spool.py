@@ -1,8 +1,8 @@
 """The agent's spool: what it has accepted, started and not yet got confirmed, on disk.
 
-One SQLite file in WAL mode with `synchronous=FULL`: what a method here has returned from survives a power cut.
-All writing goes through one thread, and everything that waits goes into one transaction (kit Batcher), so that
-a hundred commands cost a few syncs.
+One SQLite file in WAL mode with `synchronous=FULL`: what a method has returned from survives a power cut. All
+writing goes through one thread, and all that waits goes into one transaction (kit Batcher), so that a
+hundred commands cost a few syncs.
 
 Rules it keeps:
 
@@ -169,7 +169,7 @@ class Spool:
         )
 
     async def serve(self, ready: Ready) -> None:
-        """Open the file, making it when there is none; write until cancelled, then write what waits and close.
+        """Open the file, making it if need be; write until cancelled, then write what waits and close.
 
         A file that can't be read is set aside. Raises sqlite3.Error or OSError when the folder can't be used.
         """
@@ -179,10 +179,22 @@ class Spool:
         finally:
             await asyncio.shield(self._in_thread(self._close))
 
-    async def accept(self, orders: Sequence[Order]) -> Taken:
-        """Take in those orders whose id was never taken before. Raises SpoolFull or sqlite3.Error."""
+    async def accept(
+        self, orders: Sequence[Order], *, start: Collection[CommandId] = (), at: float = 0.0
+    ) -> Taken:
+        """Take in those orders whose id was never taken before; those of `start` are started `at` once.
+
+        Raises SpoolFull or sqlite3.Error.
+        """
         now = self._clock.time()
-        return await self._submit(lambda connection: _accept(connection, orders, now))
+
+        def accept(connection: sqlite3.Connection) -> Taken:
+            taken = _accept(connection, orders, now)
+            starting = [(at, order.id) for order in taken.new if order.id in start]
+            connection.executemany(_START, starting)
+            return taken
+
+        return await self._submit(accept)
 
     async def start(self, command_id: CommandId, at: float) -> bool:
         """Record that this command is about to be started; False when it may not be (any more)."""
@@ -201,7 +213,7 @@ class Spool:
         return await self._submit(lambda connection: _finish(connection, finished, bulky=bulky))
 
     async def confirm(self, ids: Collection[CommandId]) -> None:
-        """Forget the results that the center has on its disk, and ids that are older than any offer can be."""
+        """Forget the results that the center has on its disk, and ids older than any offer can be."""
         now = self._clock.time()
         await self._submit(lambda connection: _confirm(connection, ids, now))
 
@@ -294,7 +306,7 @@ def _open(path: Path, owner: AgentId, now: float) -> sqlite3.Connection:
         if isinstance(error, sqlite3.OperationalError):
             raise
         aside = _set_aside(path, now)
-        log.error("the spool was damaged and is set aside; a new one begins", aside=str(aside), error=error)
+        log.warning("the spool was damaged and is set aside; a new one begins", aside=str(aside), error=error)
         connection = _connect(path)
     filled_for = _fact(connection, "owner")
     if filled_for is not None and filled_for != owner.encode():
@@ -312,9 +324,7 @@ def _connect(path: Path) -> sqlite3.Connection:
         path.chmod(0o600)
         connection.execute(_SETTLE_JOURNAL)
         connection.execute(_SYNC_ALL)
-        problem = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-        if problem != "ok":
-            raise sqlite3.DatabaseError(problem)
+        _check(connection)
         connection.executescript(_SCHEMA)
         if _fact(connection, "incarnation") is None:
             _set_fact(connection, "incarnation", _new_name().encode())
@@ -322,6 +332,12 @@ def _connect(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _check(connection: sqlite3.Connection) -> None:
+    problem = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if problem != "ok":
+        raise sqlite3.DatabaseError(problem)
 
 
 def _set_aside(path: Path, now: float) -> Path:

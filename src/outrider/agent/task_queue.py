@@ -3,8 +3,8 @@
     offered --spool--> accepted --turn, rules, spool--> started --engine--> result --spool--> center
 
 An id starts at most once, ever: `started` is on disk before anything runs, and what was started by a process
-that is gone is ended and reported `interrupted`. After a start of the process nothing runs that the spool held
-from before until the center has welcomed the link, because only the center can tell an old copy of the spool.
+that is gone is ended and reported `interrupted`. After a start of the process nothing runs that the spool
+held from before until the center has welcomed the link, because only the center can tell an old copy of the spool.
 """
 
 import asyncio
@@ -40,6 +40,7 @@ RECORD_AGAIN: Final = 5.0
 """Seconds until the spool is tried again when the disk did not take something."""
 MAX_REASON: Final = 4096
 _INBOX: Final = 256
+_UNWELCOMED: Final = "The agent was restarted before this was started, and has only reports to tell by since."
 _OLD_COPY: Final = "This host came back with an old copy of its spool: whether this ran before can't be told."
 
 
@@ -114,13 +115,25 @@ class _OldSpool:
 
 
 @dataclass(frozen=True, slots=True)
+class _Reporting:
+    """The center takes this agent's reports, but no link was opened."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Dismissed:
+    """This agent belongs to no center any more."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class _Begun:
     """The center knows that these were started before, whatever the spool says."""
 
     ids: frozenset[CommandId]
 
 
-_Told = Execute | Cancel | ResultsConfirmed | _Gate | _Begun | _OldSpool
+_Told = Execute | Cancel | ResultsConfirmed | _Gate | _Reporting | _Dismissed | _Begun | _OldSpool
 
 
 class TaskQueue:
@@ -159,6 +172,7 @@ class TaskQueue:
         self._waiting: deque[Order] = deque()
         self._running: dict[CommandId, Running] = {}
         self._gate_open = False
+        self._welcomed = False
         self._tasks: Tasks | None = None
         self._refused_orders: dict[CommandId, Order] = {}
         self._handing_over = False
@@ -190,6 +204,18 @@ class TaskQueue:
     async def open_gate(self) -> None:
         """Let commands start: the center has welcomed this agent and an administrator has approved it."""
         await self._inbox.put(_Gate(open=True))
+
+    async def open_gate_by_report(self) -> None:
+        """Let commands start for a center that is reached by reports only.
+
+        A report's answer can't say that the spool is an old copy, so without a welcome since this process
+        started, what waits in the spool ends `interrupted`.
+        """
+        await self._inbox.put(_Reporting())
+
+    async def dismiss(self, reason: str) -> None:
+        """End everything: this agent was deleted at the center."""
+        await self._inbox.put(_Dismissed(reason))
 
     async def close_gate(self) -> None:
         """Start nothing more until the gate is opened again; what runs goes on."""
@@ -253,10 +279,19 @@ class TaskQueue:
                 await self._confirm(ids)
             case _Gate(open=is_open):
                 self._gate_open = is_open
+                self._welcomed = self._welcomed or is_open
+            case _Reporting():
+                if not self._welcomed:
+                    await self._give_up(None, _UNWELCOMED)
+                self._gate_open = self._welcomed = True
+            case _Dismissed(reason=reason):
+                self._gate_open = False
+                await self._give_up(None, reason)
+                await self._end_running(reason)
             case _Begun(ids=begun):
-                await self._give_up(begun)
+                await self._give_up(begun, _OLD_COPY)
             case _OldSpool(renewed=renewed):
-                await self._give_up(None)
+                await self._give_up(None, _OLD_COPY)
                 await self._spool.renew()
                 renewed()
 
@@ -266,11 +301,13 @@ class TaskQueue:
                 "commands came before this agent may run any; they stay at the center", count=len(orders)
             )
             return
+        at_once = self._startable(orders)
+        now = self._clock.time()
         try:
-            taken = await self._spool.accept(orders)
+            taken = await self._spool.accept(orders, start=at_once, at=now)
         except (sqlite3.Error, SpoolFull) as error:
             # Not acknowledged, so they stay at the center; tried again in case there is room soon.
-            log.error("commands can't be taken in", count=len(orders), error=error)
+            log.warning("commands can't be taken in", count=len(orders), error=error)
             self._try_again(orders)
             return
         for order in orders:
@@ -280,7 +317,16 @@ class TaskQueue:
         )
         for finished in taken.done:
             self._voice.say(finished)
-        self._waiting.extend(taken.new)
+        for order in taken.new:
+            if order.id in at_once:
+                self._turn_of(order, recorded=now)
+            else:
+                self._waiting.append(order)
+
+    def _startable(self, orders: Sequence[Order]) -> frozenset[CommandId]:
+        """Pick the orders whose turn it is at once: taking them in and starting them is then one commit."""
+        room = 0 if self._waiting else self._room() - len(self._running)
+        return frozenset(order.id for order in orders[: max(0, room)] if self._refusal(order) is None)
 
     def _try_again(self, orders: Sequence[Order]) -> None:
         first = not self._refused_orders
@@ -322,13 +368,13 @@ class TaskQueue:
             if command_id not in self._running:
                 self._delete_capture(self._work.capture(command_id))
 
-    async def _give_up(self, ids: Collection[CommandId] | None) -> None:
+    async def _give_up(self, ids: Collection[CommandId] | None, reason: str) -> None:
         """End commands that wait without starting them: those of `ids`, or all."""
         given_up = [order for order in self._waiting if ids is None or order.id in ids]
         self._waiting = deque(order for order in self._waiting if order not in given_up)
         for order in given_up:
             capture = self._work.capture(order.id)
-            await self._record(order.id, CommandState.INTERRUPTED, capture, reason=_OLD_COPY)
+            await self._record(order.id, CommandState.INTERRUPTED, capture, reason=reason)
 
     async def _end_running(self, reason: str) -> None:
         for running in self._running.values():
@@ -347,10 +393,14 @@ class TaskQueue:
 
     def _start_next(self) -> None:
         while self._gate_open and self._waiting and len(self._running) < self._room():
-            order = self._waiting.popleft()
-            running = Running(order, self._clock.time(), self._work.capture(order.id))
-            self._running[order.id] = running
-            self._start(f"run {order.id}", self._run(running))
+            self._turn_of(self._waiting.popleft())
+
+    def _turn_of(self, order: Order, recorded: float | None = None) -> None:
+        """Begin with a command; `recorded` is when the spool has it as started, if it has."""
+        started = self._clock.time() if recorded is None else recorded
+        running = Running(order, started, self._work.capture(order.id))
+        self._running[order.id] = running
+        self._start(f"run {order.id}", self._run(running, recorded=recorded is not None))
 
     def _room(self) -> int:
         by_policy = self._policy.current().max_parallel
@@ -366,13 +416,13 @@ class TaskQueue:
             raise RuntimeError("the queue is not running")
         return self._tasks
 
-    async def _run(self, running: Running) -> None:
+    async def _run(self, running: Running, *, recorded: bool) -> None:
         order = running.order
         try:
-            refused = self._why_not(running)
+            refused = None if recorded else self._why_not(running)
             if refused is not None:
                 await self._record(order.id, refused[0], running.capture, reason=refused[1])
-            elif await self._may_start(running):
+            elif recorded or await self._may_start(running):
                 self._voice.say(Started(id=order.id, at=running.started), within=LINGER)
                 self._outputs.follow(order.id, running.capture)
                 try:
@@ -398,11 +448,13 @@ class TaskQueue:
             self._start_next()
 
     def _why_not(self, running: Running) -> tuple[CommandState, str] | None:
-        order = running.order
         if running.interrupted:
             return CommandState.INTERRUPTED, running.interrupted
         if running.cancelled:
             return CommandState.CANCELLED, "Cancelled before it was started."
+        return self._refusal(running.order)
+
+    def _refusal(self, order: Order) -> tuple[CommandState, str] | None:
         if self._center_time.now() >= order.expires:
             return CommandState.EXPIRED, "Its time to live was over before its turn came on this host."
         refusal = self._policy.current().refusal(order.type, order.params, self._runs_as)
@@ -415,7 +467,7 @@ class TaskQueue:
                 return await self._spool.start(running.order.id, running.started)
             except sqlite3.Error as error:
                 # Nothing runs that is not on disk as started: it could run again after a crash.
-                log.error(
+                log.warning(
                     "a command can't be recorded as started, it waits", command=running.order.id, error=error
                 )
                 await self._clock.sleep(RECORD_AGAIN)
@@ -430,7 +482,7 @@ class TaskQueue:
         noting = self._owner.start(f"note {running.order.id}", self._note_process(running, execution))
         try:
             outcome = await execution.run()
-        except Exception as error:  # noqa: BLE001 - whatever broke, this command needs its one result
+        except Exception as error:  # whatever broke, this command needs its one result
             log.exception("a command broke the engine", command=running.order.id)
             reason = f"The agent could not run this: {logs.describe_error(error)}."
             await self._record_end(running, CommandState.FAILED, reason=reason)
@@ -493,7 +545,7 @@ class TaskQueue:
                 return await self._spool.finish(finished, bulky=bulky)
             except sqlite3.Error as error:
                 if not told:
-                    log.error("a result can't be recorded, trying on", command=finished.id, error=error)
+                    log.warning("a result can't be recorded, trying on", command=finished.id, error=error)
                     told = True
                     if not bulky:
                         self._voice.say(finished)  # the center's disk may have the room that ours lacks

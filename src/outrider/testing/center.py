@@ -1,4 +1,4 @@
-"""A small center for tests of agents: it speaks the real protocol, keeps all it hears, and misbehaves on request.
+"""A small center for tests of agents: it speaks the real protocol, keeps what it hears, misbehaves on request.
 
 async with FakeCenter() as center:
     await center.linked()
