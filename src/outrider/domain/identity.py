@@ -5,11 +5,14 @@ case what the agent holds may have been run elsewhere or before, and nothing may
 """
 
 from enum import Enum
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
+from msgspec import Meta
 
 from outrider.domain.ids import AgentId, DeviceId
+
+Name = Annotated[str, Meta(max_length=200)]
 
 STARTS_KEPT: Final = 32
 """How many earlier starts an agent names: more restarts than this without a link look like a copy."""
@@ -27,12 +30,12 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
 
     agent_id: AgentId
     device_id: DeviceId
-    incarnation: str
-    generation: int
-    start: str
-    earlier_starts: tuple[str, ...]
-    boot: str
-    machine: str
+    incarnation: Name
+    generation: Annotated[int, Meta(ge=0, lt=2**62)]
+    start: Name
+    earlier_starts: Annotated[tuple[Name, ...], Meta(max_length=STARTS_KEPT)]
+    boot: Name
+    machine: Name
 
 
 class KnownIdentity(msgspec.Struct, frozen=True, kw_only=True):

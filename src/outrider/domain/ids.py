@@ -24,7 +24,9 @@ _SHAPE: Final = re.compile(r"[A-Za-z0-9_-]{12,64}")
 
 def _tail(now: float) -> str:
     milliseconds = int(now * 1000)
-    stamp = "".join(_ALPHABET[(milliseconds >> shift) & 31] for shift in range((_TIME_CHARACTERS - 1) * 5, -1, -5))
+    stamp = "".join(
+        _ALPHABET[(milliseconds >> shift) & 31] for shift in range((_TIME_CHARACTERS - 1) * 5, -1, -5)
+    )
     return stamp + "".join(secrets.choice(_ALPHABET) for _ in range(_RANDOM_CHARACTERS))
 
 

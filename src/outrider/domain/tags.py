@@ -22,16 +22,21 @@ def parse_tag(text: str) -> str:
     if not equals:
         if not _WORD.fullmatch(text):
             raise Invalid(
-                f"The tag {text[:80]!r} is not a word: use letters, digits and _ . : / - (64 at most).", field="tags"
+                f"The tag {text[:80]!r} is not a word: use letters, digits and _ . : / - (64 at most).",
+                field="tags",
             )
         return text
     name = name.upper()
     if not _NAME.fullmatch(name):
-        raise Invalid(f"The tag name {name[:80]!r} must be letters, digits and _, a letter first.", field="tags")
+        raise Invalid(
+            f"The tag name {name[:80]!r} must be letters, digits and _, a letter first.", field="tags"
+        )
     if name in _RESERVED:
         raise Invalid(f"The tag name {name} is reserved; choose another.", field="tags")
     if len(value) > MAX_VALUE or not value.isprintable():
-        raise Invalid(f"The value of tag {name} must be printable and up to {MAX_VALUE} characters.", field="tags")
+        raise Invalid(
+            f"The value of tag {name} must be printable and up to {MAX_VALUE} characters.", field="tags"
+        )
     return f"{name}={value}"
 
 

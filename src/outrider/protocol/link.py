@@ -187,7 +187,9 @@ class AgentLink:
             return []
         return [Send(FROM_AGENT.encode(messages))]
 
-    def beat(self, readings: Readings | None, *, wall: float, now: float, paused: bool = False) -> list[AgentEffect]:
+    def beat(
+        self, readings: Readings | None, *, wall: float, now: float, paused: bool = False
+    ) -> list[AgentEffect]:
         """Send a heartbeat; `wall` is unix time, for the clock offset."""
         if self.state is not LinkState.OPEN:
             return []

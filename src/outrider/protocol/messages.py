@@ -8,15 +8,23 @@ unknown tag, because something it was told to do would be lost.
 Times are unix seconds as float; durations are seconds; ids are strings.
 """
 
-from typing import Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
+from msgspec import Meta
 
 from outrider.domain.command_states import CommandState
 from outrider.domain.connection_states import Approval
 from outrider.domain.identity import Identity
 from outrider.domain.ids import CommandId
 from outrider.protocol.version import VersionRange
+
+
+Offset = Annotated[int, Meta(ge=0, le=2**53)]
+Channel = Literal[1, 2]
+"""1 is stdout, 2 is stderr."""
+ShortText = Annotated[str, Meta(max_length=4096)]
+SomeTags = Annotated[tuple[Annotated[str, Meta(max_length=512)], ...], Meta(max_length=64)]
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="t", omit_defaults=True):
@@ -29,19 +37,19 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="t", omit_def
 class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a host says of itself; refreshed at each hello."""
 
-    hostname: str
-    os: str
-    os_family: str = "linux"
-    kernel: str = ""
-    architecture: str = ""
-    ip: str = ""
-    agent_version: str = ""
-    python: str = ""
+    hostname: ShortText
+    os: ShortText
+    os_family: ShortText = "linux"
+    kernel: ShortText = ""
+    architecture: ShortText = ""
+    ip: ShortText = ""
+    agent_version: ShortText = ""
+    python: ShortText = ""
     cpus: int = 0
     memory_bytes: int = 0
-    runs_as: str = ""
-    abilities: tuple[str, ...] = ()
-    tags: tuple[str, ...] = ()
+    runs_as: ShortText = ""
+    abilities: SomeTags = ()
+    tags: SomeTags = ()
 
 
 class Readings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -78,8 +86,8 @@ class OutputEnd(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `data` starts at `offset`; [0, head_end) and [tail_start, total) are kept (domain.output).
     """
 
-    total: int = 0
-    offset: int = 0
+    total: Offset = 0
+    offset: Offset = 0
     data: bytes = b""
 
 
@@ -129,8 +137,8 @@ class Output(Message, frozen=True, kw_only=True, tag="output"):
     """
 
     id: CommandId
-    channel: int
-    offset: int
+    channel: Channel
+    offset: Offset
     data: bytes
     kept: bool = True
 
@@ -142,9 +150,9 @@ class Finished(Message, frozen=True, kw_only=True, tag="finished"):
     state: CommandState
     finished: float
     started: float | None = None
-    exit_code: int | None = None
-    signal: int | None = None
-    reason: str = ""
+    exit_code: Annotated[int, Meta(ge=-(2**31), lt=2**31)] | None = None
+    signal: Annotated[int, Meta(ge=0, le=128)] | None = None
+    reason: ShortText = ""
     stdout: OutputEnd = OutputEnd()
     stderr: OutputEnd = OutputEnd()
 
@@ -173,6 +181,7 @@ class Welcome(Message, frozen=True, kw_only=True, tag="welcome"):
     seen: CenterSeen
     label: str = ""
     new_spool: bool = False
+    return_within: float = 0.0
     begun: tuple[CommandId, ...] = ()
 
 
@@ -218,8 +227,8 @@ class OutputConfirmed(Message, frozen=True, kw_only=True, tag="output_ok"):
     """All output of this channel before `offset` has been taken: kept output is on disk."""
 
     id: CommandId
-    channel: int
-    offset: int
+    channel: Channel
+    offset: Offset
 
 
 class ResultsConfirmed(Message, frozen=True, kw_only=True, tag="results_ok"):

@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from outrider.domain.errors import LinkFault
-from outrider.protocol.messages import MAX_CHUNK
+from outrider.protocol.messages import MAX_CHUNK, Channel, Offset
 from outrider.protocol.version import VersionRange
 
 WINDOW: Final = 256 * 1024
@@ -41,8 +41,8 @@ class Grant(_Frame, frozen=True, kw_only=True, tag="grant"):
 class Data(_Frame, frozen=True, kw_only=True, tag="data"):
     """Bytes of a channel from `offset`. `kept` ones are stored; the others are for live readers."""
 
-    channel: int
-    offset: int
+    channel: Channel
+    offset: Offset
     data: bytes
     kept: bool = True
 

@@ -17,7 +17,10 @@ class ProcessParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     timeout: Annotated[
         float, Meta(gt=0, le=MAX_TIMEOUT, description="Seconds until the whole process group is ended.")
     ] = DEFAULT_TIMEOUT
-    cwd: Annotated[str, Meta(min_length=1, max_length=4096, description="Working directory on the host.")] | None = None
+    cwd: (
+        Annotated[str, Meta(min_length=1, max_length=4096, description="Working directory on the host.")]
+        | None
+    ) = None
     env: Annotated[
         dict[
             Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=128)],
@@ -25,9 +28,10 @@ class ProcessParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         ],
         Meta(max_length=MAX_ENVIRONMENT, description="Variables added to the agent's clean environment."),
     ] = {}
-    stdin: Annotated[str, Meta(max_length=MAX_TEXT, description="Text the process reads; none means empty.")] | None = (
-        None
-    )
+    stdin: (
+        Annotated[str, Meta(max_length=MAX_TEXT, description="Text the process reads; none means empty.")]
+        | None
+    ) = None
     user: (
         Annotated[
             str,

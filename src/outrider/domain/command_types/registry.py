@@ -27,11 +27,19 @@ REGISTRY: Final[dict[str, CommandType]] = {
     for kind in (
         CommandType(name="ping", params=PingParams, role=Role.OPERATOR, summary="Ask the agent to answer."),
         CommandType(
-            name="script", params=ScriptParams, role=Role.OPERATOR, summary="Run a script with an interpreter."
+            name="script",
+            params=ScriptParams,
+            role=Role.OPERATOR,
+            summary="Run a script with an interpreter.",
         ),
-        CommandType(name="shell", params=ShellParams, role=Role.OPERATOR, summary="Run a line with /bin/sh -c."),
         CommandType(
-            name="system_info", params=SystemInfoParams, role=Role.OPERATOR, summary="Report facts about the host."
+            name="shell", params=ShellParams, role=Role.OPERATOR, summary="Run a line with /bin/sh -c."
+        ),
+        CommandType(
+            name="system_info",
+            params=SystemInfoParams,
+            role=Role.OPERATOR,
+            summary="Report facts about the host.",
         ),
     )
 }
@@ -58,7 +66,9 @@ def parse_params(name: str, params: Any) -> msgspec.Struct:
     if kind is None:
         known = sorted(REGISTRY)
         raise UnknownType(
-            f"There is no command type {name[:80]!r}. Known types: {', '.join(known)}.", type=name[:80], known=known
+            f"There is no command type {name[:80]!r}. Known types: {', '.join(known)}.",
+            type=name[:80],
+            known=known,
         )
     try:
         return msgspec.convert(params, kind.params)

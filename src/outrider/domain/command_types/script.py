@@ -12,8 +12,10 @@ class ScriptParams(ProcessParams, frozen=True, kw_only=True, forbid_unknown_fiel
 
     body: Annotated[str, Meta(min_length=1, max_length=MAX_TEXT, description="The script's text.")]
     interpreter: Annotated[
-        str, Meta(min_length=1, max_length=4096, description="Program that reads the script, by name or path.")
+        str,
+        Meta(min_length=1, max_length=4096, description="Program that reads the script, by name or path."),
     ] = "/bin/sh"
     args: Annotated[
-        list[Annotated[str, Meta(max_length=32768)]], Meta(max_length=256, description="Arguments for the script.")
+        list[Annotated[str, Meta(max_length=32768)]],
+        Meta(max_length=256, description="Arguments for the script."),
     ] = []

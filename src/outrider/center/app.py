@@ -1,0 +1,385 @@
+"""The control center: everything is built here, in the order in which it starts."""
+
+import asyncio
+import os
+import random
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import psutil
+import uvloop
+from litestar import Litestar
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.exceptions import HTTPException
+from litestar.types import ASGIApp
+
+from outrider import __version__
+from outrider.center.access.routes import router as access_routes
+from outrider.center.access.service import FIRST_USER, AccessService
+from outrider.center.blobs import Blobs, open_blobs
+from outrider.center.bus import open_bus
+from outrider.center.commands.accept import AcceptCommands
+from outrider.center.commands.agent_side import AgentSide
+from outrider.center.commands.delivery import Delivery
+from outrider.center.commands.expiry import Expiry
+from outrider.center.commands.feed import Feed
+from outrider.center.commands.follow import Following
+from outrider.center.commands.output_stream import OutputSink
+from outrider.center.commands.outputs import Archive, Outputs
+from outrider.center.commands.polling import PollingService
+from outrider.center.commands.reports import TakeReports
+from outrider.center.commands.routes import router as command_routes
+from outrider.center.commands.service import CommandService
+from outrider.center.commands.steps import LOSE_HOSTS
+from outrider.center.fleet.presence import Presence
+from outrider.center.fleet.routes import router as fleet_routes
+from outrider.center.fleet.service import FleetService
+from outrider.center.health.routes import Counted
+from outrider.center.health.routes import router as health_routes
+from outrider.center.health.service import HealthService
+from outrider.center.http import openapi, problems
+from outrider.center.http.callers import authorise
+from outrider.center.http.entry import Entry
+from outrider.center.http.server import Listener
+from outrider.center.link.endpoint import PATH, STREAMS_PATH, LinkEndpoint
+from outrider.center.link.hub import Hub
+from outrider.center.link.streams import StreamEndpoint
+from outrider.center.live.log import EventLog
+from outrider.center.live.routes import router as live_routes
+from outrider.center.local_agent import local_enrolment_key
+from outrider.center.security.authority import Authority, CertificateAuthority, load_supplied
+from outrider.center.security.sealing import Sealer, load_master_key
+from outrider.center.settings import Address, CenterSettings, parse_address
+from outrider.center.standing import Standing
+from outrider.center.store.database import StoreUnusable
+from outrider.center.store.engine import Store, open_store
+from outrider.center.store.retention import Keep, Retention
+from outrider.domain import variables
+from outrider.domain.errors import OutriderError
+from outrider.domain.ids import AgentId, CommandId
+from outrider.kit import config, logs
+from outrider.kit.clock import Clock, SystemClock
+from outrider.kit.launch import ANNOUNCE_FD, PARENT_FD, ParentWatch, announce, inherited_descriptor
+from outrider.kit.supervise import Ready, Supervisor, run_until_signalled
+from outrider.kit.tasks import Tasks
+from outrider.protocol.messages import Watch
+
+MAX_BODY: Final = 1024 * 1024
+REPLICA: Final = "center"
+"""The name under which this process holds links; one process serves a database for now."""
+_DAY: Final = 86400.0
+_BAD_SETUP: Final = 78
+"""EX_CONFIG of sysexits.h."""
+
+log = logs.get(__name__)
+
+
+class Center:
+    """All parts of a running center, wired."""
+
+    def __init__(  # noqa: PLR0913, PLR0915 (a composition root lists all its parts, in their order)
+        self,
+        settings: CenterSettings,
+        clock: Clock,
+        store: Store,
+        standing: Standing,
+        blobs: Blobs,
+        authority: Authority | None,
+    ) -> None:
+        """Wire the parts that are open already."""
+        self.settings = settings
+        self.clock = clock
+        self.store = store
+        self.authority = authority
+        self.tasks = Tasks("center")
+        rng = random.Random()  # noqa: S311 (spreads retries, guards nothing)
+        self.bus = open_bus(settings.bus_url or None, settings.database_url, clock=clock, rng=rng)
+        self.hub = Hub(self.tasks, clock)
+        self.event_log = EventLog(store, self.bus, clock)
+        pins = authority.pins() if authority else frozenset()
+
+        self.access = AccessService(store, clock, session_seconds=settings.session_hours * 3600)
+        self.presence = Presence(
+            store,
+            self.hub,
+            clock,
+            replica=REPLICA,
+            heartbeat=settings.heartbeat,
+            position=standing.seen,
+            restored=standing.was_restored,
+        )
+        self.delivery = Delivery(store, self.hub)
+        self.fleet = FleetService(
+            store, self.presence, self.hub, blobs, clock, pins=pins, on_approved=self.delivery.wake
+        )
+        self.feed = Feed(self._watch)
+        self.outputs = Outputs(store, blobs)
+        self.archive = Archive(store, blobs, clock)
+        reports = TakeReports(self.feed, self.archive.wake)
+        self.commands = CommandService(
+            store, self.delivery, self.feed, self.outputs, AcceptCommands(self.presence.is_there), clock
+        )
+        self.following = Following(store, self.commands, self.feed, self.outputs, clock)
+        self.polling = PollingService(store, self.presence, self.hub, self.delivery, reports, clock)
+        self.health = HealthService(store, self.hub, self.fleet, standing)
+        self.expiry = Expiry(store, self.feed, clock)
+        self.retention = Retention(
+            store,
+            clock,
+            keep=Keep(events=settings.events_days * _DAY, commands=settings.commands_days * _DAY),
+            forget_blobs=lambda keys: _forget(blobs, keys),
+        )
+        self.presence.on_silent = self._lose
+        side = AgentSide(store, self.presence, self.delivery, reports, self.feed)
+        self.asgi: ASGIApp = Entry(
+            Counted(self._routes(standing), self.health),
+            {
+                PATH: LinkEndpoint(side, self.hub, clock, heartbeat=settings.heartbeat),
+                STREAMS_PATH: StreamEndpoint(side, {"output": OutputSink(store, reports, self.feed)}),
+            },
+        )
+
+    def _watch(self, agent_id: AgentId, command_id: CommandId, on: bool) -> None:  # noqa: FBT001 (a callback's shape)
+        self.hub.post(agent_id, (Watch(id=command_id, on=on),))
+
+    async def _lose(self, agent_ids: Sequence[AgentId]) -> None:
+        await self.store.writer.submit_many(LOSE_HOSTS, agent_ids)
+
+    def _routes(self, standing: Standing) -> ASGIApp:
+        parts: dict[str, Any] = {
+            "access_service": self.access,
+            "fleet": self.fleet,
+            "commands": self.commands,
+            "following": self.following,
+            "polling": self.polling,
+            "health": self.health,
+            "event_log": self.event_log,
+        }
+        rooms = [access_routes(), fleet_routes(), command_routes(), live_routes(), health_routes()]
+        return Litestar(
+            route_handlers=openapi.document(rooms),
+            guards=[authorise],
+            dependencies={name: Provide(_always(part), sync_to_thread=False) for name, part in parts.items()},
+            exception_handlers={
+                OutriderError: problems.from_domain,
+                HTTPException: problems.from_http,
+                Exception: problems.from_unexpected,
+            },
+            openapi_config=openapi.config(__version__),
+            request_max_body_size=MAX_BODY,
+            logging_config=None,
+            state=State(
+                {
+                    "access": self.access,
+                    "authority": self.authority.chain_pem() if self.authority else b"",
+                    "about": {"version": __version__, "epoch": standing.epoch, "name": socket.gethostname()},
+                }
+            ),
+        )
+
+
+def _always(part: Any) -> Any:
+    def give() -> Any:
+        return part
+
+    return give
+
+
+async def _forget(blobs: Blobs, keys: Sequence[str]) -> None:
+    for key in keys:
+        await blobs.delete(key)
+
+
+class _TaskService:
+    """Keeps the center's short tasks while it runs."""
+
+    name = "tasks"
+
+    def __init__(self, tasks: Tasks) -> None:
+        self._tasks = tasks
+
+    async def serve(self, ready: Ready) -> None:
+        """Own tasks until stopped."""
+        async with self._tasks:
+            ready()
+            await asyncio.get_running_loop().create_future()
+
+
+class _FirstUser:
+    """Adds the first user, once the store can be written and before anybody can ask."""
+
+    name = "first user"
+
+    def __init__(self, center: Center) -> None:
+        self._center = center
+        self.password: str | None = None
+
+    async def serve(self, ready: Ready) -> None:
+        """Do it, and end; `password` is then the one that was made, if one was."""
+        self.password = await self._center.access.begin(self._center.settings.admin_password or None)
+        ready()
+
+
+class _Announcement:
+    """Tells whoever started the center where it is."""
+
+    name = "announcement"
+
+    def __init__(
+        self, center: Center, listeners: Sequence[Listener], first_user: _FirstUser, announce_fd: int | None
+    ) -> None:
+        self._center = center
+        self._listeners = listeners
+        self._first_user = first_user
+        self._announce_fd = announce_fd
+
+    async def serve(self, ready: Ready) -> None:
+        """Do it, and end."""
+        center, made = self._center, self._first_user.password
+        urls = {
+            ("tls_url" if "https" in each.name else "url"): _url(each, center.settings)
+            for each in self._listeners
+        }
+        if self._announce_fd is not None:
+            key = await local_enrolment_key(center.store, center.fleet)
+            admin = {"username": FIRST_USER, "password": made}
+            announce(self._announce_fd, {**urls, "admin": admin, "local_enrolment_key": key})
+        else:
+            for url in urls.values():
+                print(f"Outrider control center: {url}", flush=True)  # noqa: T201 (told once, to who started it)
+            if made:
+                print(f"First user: {FIRST_USER}   password: {made}   (shown once)", flush=True)  # noqa: T201
+        log.info("center ready", **urls)
+        ready()
+
+
+def _url(listener: Listener, settings: CenterSettings) -> str:
+    secure = "https" in listener.name
+    if settings.public_url and settings.public_url.startswith("https:" if secure else "http:"):
+        return settings.public_url.rstrip("/")
+    return listener.address.url("https" if secure else "http")
+
+
+def _addresses(settings: CenterSettings) -> tuple[Address | None, Address | None]:
+    """Read where to listen. Raises ValueError for what is malformed or unsafe."""
+    plain = parse_address(settings.listen, "listen") if settings.listen else None
+    tls = parse_address(settings.tls_listen, "tls_listen") if settings.tls_listen else None
+    if plain is None and tls is None:
+        message = "nothing to listen on: set listen or tls_listen"
+        raise ValueError(message)
+    if plain is not None and not plain.is_loopback and not settings.trusted_proxies:
+        message = (
+            f"listen is {settings.listen}: plain HTTP is served to this machine only. Use tls_listen for others, "
+            "or name the proxy that adds TLS in trusted_proxies"
+        )
+        raise ValueError(message)
+    return plain, tls
+
+
+def _open_authority(settings: CenterSettings, home: Path, clock: Clock) -> Authority:
+    if settings.tls_certificate:
+        ca = Path(settings.tls_authority) if settings.tls_authority else None
+        return load_supplied(
+            Path(settings.tls_certificate), Path(settings.tls_key), ca, clock_time=clock.time
+        )
+    sealer = Sealer(load_master_key(home, settings.master_key or None))
+    return CertificateAuthority.load_or_create(home / "ca", sealer, clock.time)
+
+
+def _names(settings: CenterSettings, tls: Address) -> set[str]:
+    """Collect every name and address that hosts may reach this center by."""
+    names = {"localhost", "127.0.0.1", "::1", socket.gethostname()}
+    if not tls.host.startswith(("0.", "::")) and tls.host:
+        names.add(tls.host)
+    if settings.public_url:
+        names.add(settings.public_url.split("//")[-1].split("/")[0].rsplit(":", 1)[0].strip("[]"))
+    for addresses in psutil.net_if_addrs().values():
+        for address in addresses:
+            if address.family in (socket.AF_INET, socket.AF_INET6):
+                names.add(address.address.split("%")[0])
+    return names
+
+
+async def _run(settings: CenterSettings, environ: Mapping[str, str]) -> int:
+    clock = SystemClock()
+    home = settings.home.expanduser()
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    plain, tls = _addresses(settings)
+    authority = await asyncio.to_thread(_open_authority, settings, home, clock) if tls else None
+    store = await open_store(settings.database_url or None, home=home, clock=clock)
+    try:
+        standing = await Standing.load(store)
+        center = Center(
+            settings, clock, store, standing, open_blobs(settings.blobs_url or None, home=home), authority
+        )
+        listeners: list[Listener] = []
+        if plain:
+            listeners.append(Listener(center.asgi, plain, trusted_proxies=settings.trusted_proxies))
+        if tls and authority:
+            certificate = await asyncio.to_thread(authority.issue_server, _names(settings, tls))
+            listeners.append(
+                Listener(
+                    center.asgi,
+                    tls,
+                    context=certificate.server_context(),
+                    trusted_proxies=settings.trusted_proxies,
+                )
+            )
+        tree = Supervisor("center", clock=clock)
+        parent = inherited_descriptor(environ, PARENT_FD)
+        if parent is not None:
+            tree.add(ParentWatch(parent))
+        tree.add(store.writer, essential=True)
+        tree.add(center.bus)
+        tree.add(_TaskService(center.tasks))
+        tree.add(center.event_log)
+        tree.add(center.presence)
+        tree.add(center.expiry)
+        tree.add(center.archive)
+        tree.add(center.retention)
+        first_user = _FirstUser(center)
+        tree.add(first_user)
+        for listener in listeners:
+            tree.add(listener, essential=True)
+        tree.add(_Announcement(center, listeners, first_user, inherited_descriptor(environ, ANNOUNCE_FD)))
+        return await run_until_signalled(tree)
+    finally:
+        await store.close()
+
+
+def read_settings(environ: Mapping[str, str]) -> CenterSettings:
+    """Read `OUTRIDER_*` and the file `center.toml` in the data folder (or `OUTRIDER_CONFIG`)."""
+    named = environ.get("OUTRIDER_CONFIG")
+    home = Path(environ.get("OUTRIDER_HOME") or "~/.local/share/outrider").expanduser()
+    file = Path(named) if named else home / "center.toml"
+    return config.load(
+        CenterSettings,
+        file=file if named or file.exists() else None,
+        environ=environ,
+        known_variables=variables.ALL,
+    )
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the center until it is stopped; return the exit code: 78 for settings that can't work."""
+    if argv:
+        sys.stderr.write(
+            "outrider center: it takes no options; settings are OUTRIDER_* variables or center.toml\n"
+        )
+        return 2
+    environ = dict(os.environ)
+    try:
+        settings = read_settings(environ)
+        logs.configure(settings.log_level, format="json" if settings.log_format == "json" else "text")
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(_run(settings, environ))
+    except (config.ConfigError, StoreUnusable, ValueError) as error:
+        sys.stderr.write(f"outrider center: {error}\n")
+        return _BAD_SETUP
+    except OutriderError as error:
+        sys.stderr.write(f"outrider center: {error.detail}\n")
+        return 1

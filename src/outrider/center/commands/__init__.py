@@ -1,0 +1,1 @@
+"""Commands: sending, delivery, results, history and live output."""

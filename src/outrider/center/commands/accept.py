@@ -1,0 +1,127 @@
+"""Taking a command in: durable, and marked as sent when its host is there, before anybody is answered."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from outrider.center.fleet.rows import chunks
+from outrider.center.store.schema import agents, commands, idempotency
+from outrider.center.store.writer import Transaction
+from outrider.domain.command_states import CommandState
+from outrider.domain.connection_states import Approval
+from outrider.domain.errors import Conflict, NotFound
+from outrider.domain.ids import AgentId, CommandId
+
+IsThere = Callable[[AgentId], bool]
+
+
+class NewCommand(msgspec.Struct, frozen=True, kw_only=True):
+    """A command to be accepted; its type and parameters have been checked."""
+
+    id: CommandId
+    agent_id: AgentId
+    type: str
+    params: dict[str, Any]
+    by: str
+    by_name: str
+    expires: float
+    idempotency_scope: str = ""
+    idempotency_key: str = ""
+
+
+class Accepted(msgspec.Struct, frozen=True, kw_only=True):
+    """The command's id and state; `is_new` is False when an earlier answer is given again."""
+
+    id: CommandId
+    state: CommandState
+    is_new: bool
+
+
+class AcceptCommands:
+    """Accept commands. A host that is there gets its command at once: it is stored as `sent`."""
+
+    name = "accept commands"
+    rank = 40
+
+    def __init__(self, is_there: IsThere) -> None:
+        """Take the question whether an agent's link is open here."""
+        self._is_there = is_there
+
+    async def apply(self, tx: Transaction, items: Sequence[NewCommand]) -> Sequence[Accepted | Exception]:
+        """Insert what is new, in a few statements; the first answer for a known idempotency key."""
+        approvals = await self._approvals(tx, items)
+        answered = await self._answered(tx, items)
+        results: list[Accepted | Exception] = []
+        inserts: list[dict[str, Any]] = []
+        answers: list[dict[str, Any]] = []
+        for item in items:
+            mark = (item.idempotency_scope, item.idempotency_key)
+            if item.idempotency_key and mark in answered:
+                results.append(Accepted(id=answered[mark], state=CommandState.QUEUED, is_new=False))
+                continue
+            refusal = self._refusal(item, approvals)
+            if refusal is not None:
+                results.append(refusal)
+                continue
+            sent = approvals[item.agent_id] is Approval.APPROVED and self._is_there(item.agent_id)
+            state = CommandState.SENT if sent else CommandState.QUEUED
+            inserts.append(self._insert(tx, item, state))
+            tx.event(
+                "command.queued", item.id, {"agent_id": item.agent_id, "type": item.type, "by": item.by_name}
+            )
+            if item.idempotency_key:
+                answered[mark] = item.id
+                answers.append({"scope": mark[0], "key": mark[1], "answer": item.id, "created": tx.now})
+            results.append(Accepted(id=item.id, state=state, is_new=True))
+        if inserts:
+            await tx.conn.execute(sa.insert(commands), inserts)
+        if answers:
+            await tx.conn.execute(sa.insert(idempotency), answers)
+        return results
+
+    async def _approvals(self, tx: Transaction, items: Sequence[NewCommand]) -> dict[AgentId, Approval]:
+        found: dict[AgentId, Approval] = {}
+        for chunk in chunks(sorted({item.agent_id for item in items})):
+            rows = await tx.conn.execute(
+                sa.select(agents.c.id, agents.c.approval).where(agents.c.id.in_(chunk))
+            )
+            found.update({AgentId(row[0]): Approval(row[1]) for row in rows})
+        return found
+
+    async def _answered(
+        self, tx: Transaction, items: Sequence[NewCommand]
+    ) -> dict[tuple[str, str], CommandId]:
+        keys = [item.idempotency_key for item in items if item.idempotency_key]
+        found: dict[tuple[str, str], CommandId] = {}
+        for chunk in chunks(keys):
+            rows = await tx.conn.execute(
+                sa.select(idempotency.c.scope, idempotency.c.key, idempotency.c.answer).where(
+                    idempotency.c.key.in_(chunk)
+                )
+            )
+            found.update({(row[0], row[1]): CommandId(row[2]) for row in rows})
+        return found
+
+    def _refusal(self, item: NewCommand, approvals: dict[AgentId, Approval]) -> Exception | None:
+        approval = approvals.get(item.agent_id)
+        if approval is None:
+            return NotFound(f"There is no agent {item.agent_id[:80]}.", agent_id=item.agent_id[:80])
+        if approval is Approval.DECLINED:
+            return Conflict("This agent was declined; approve it first.", agent_id=item.agent_id)
+        return None
+
+    def _insert(self, tx: Transaction, item: NewCommand, state: CommandState) -> dict[str, Any]:
+        return {
+            "id": item.id,
+            "agent_id": item.agent_id,
+            "type": item.type,
+            "params": item.params,
+            "state": state.value,
+            "created": tx.now,
+            "created_by": item.by,
+            "created_by_name": item.by_name,
+            "expires": item.expires,
+            "sent": tx.now if state is CommandState.SENT else None,
+        }

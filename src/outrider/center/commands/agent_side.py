@@ -1,0 +1,65 @@
+"""What the rooms do with a link: the door, the greeting, reports and departures, put together."""
+
+from collections.abc import Sequence
+
+from outrider.center.commands.delivery import Delivery
+from outrider.center.commands.feed import Feed, Piece
+from outrider.center.commands.reports import Report, TakeReports
+from outrider.center.fleet.link_writes import NOTE_FACTS, Arrived, SaidFacts
+from outrider.center.fleet.presence import Presence
+from outrider.center.link.open_link import OpenLink
+from outrider.center.store.engine import Store
+from outrider.domain.ids import AgentId
+from outrider.protocol.messages import FactsChanged, FromAgent, Hello, Output, Watch, Welcome
+
+
+class AgentSide:
+    """Serves the link endpoint (`link.endpoint.AgentRooms`)."""
+
+    def __init__(
+        self, store: Store, presence: Presence, delivery: Delivery, reports: TakeReports, feed: Feed
+    ) -> None:
+        """Take the rooms' parts."""
+        self._store = store
+        self._presence = presence
+        self._delivery = delivery
+        self._reports = reports
+        self._feed = feed
+        self._arrived: dict[OpenLink, Arrived] = {}
+
+    async def admit(self, agent_id: str, key: str) -> AgentId:
+        """Check an agent's key."""
+        return await self._presence.admit(agent_id, key)
+
+    async def greet(self, link: OpenLink, hello: Hello) -> Welcome:
+        """Decide about a link."""
+        welcome, arrived = await self._presence.greet(link, hello)
+        self._arrived[link] = arrived
+        return welcome
+
+    async def opened(self, link: OpenLink, hello: Hello) -> None:
+        """Deliver what waits, and ask again for what is being watched."""
+        await self._delivery.opened(link, hello, self._arrived.pop(link))
+        await link.say([Watch(id=i, on=True) for i in hello.held if self._feed.is_followed(i)])
+
+    async def take(self, link: OpenLink, messages: Sequence[FromAgent]) -> None:
+        """Store what an agent says, then confirm it."""
+        stored: list[FromAgent] = []
+        for message in messages:
+            if isinstance(message, FactsChanged):
+                await self._store.writer.submit(
+                    NOTE_FACTS, SaidFacts(agent_id=link.agent_id, facts=message.facts)
+                )
+            elif isinstance(message, Output) and not message.kept:
+                piece = Piece(message.channel, message.offset, message.data, kept=False)
+                self._feed.output(message.id, piece)
+            else:
+                stored.append(message)
+        if stored:
+            report = Report(agent_id=link.agent_id, messages=stored)
+            await link.say(await self._store.writer.submit(self._reports, report))
+
+    async def left(self, link: OpenLink) -> None:
+        """Note that a link is gone."""
+        self._arrived.pop(link, None)
+        self._presence.left(link)

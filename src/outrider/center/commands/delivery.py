@@ -1,0 +1,114 @@
+"""Bringing commands to hosts: at once when the link is open, when it opens, again after it was cut."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from outrider.center.commands import rows, steps
+from outrider.center.fleet.link_writes import Arrived
+from outrider.center.link.hub import Hub
+from outrider.center.link.open_link import OpenLink
+from outrider.center.store.engine import Store
+from outrider.domain.command_states import CommandState
+from outrider.domain.connection_states import Approval
+from outrider.domain.ids import AgentId, CommandId
+from outrider.domain.redelivery import Waiting, plan
+from outrider.kit import logs
+from outrider.protocol.messages import Cancel, Execute, FromCenter, Hello, Order
+
+MAX_ORDERS: Final = 64
+"""Orders in one message: each may hold a script of 256 KiB, so large ones go out one by one."""
+_MAX_ORDERS_BYTES: Final = 256 * 1024
+_LOST_RECORD: Final = (
+    "The host came back without its record of this command (a new, restored or copied disk): it may have run, "
+    "so it was not run again."
+)
+
+log = logs.get(__name__)
+
+
+class Delivery:
+    """Sends commands over open links; what is sent is on disk as sent before."""
+
+    def __init__(self, store: Store, hub: Hub) -> None:
+        """Take the store and the open links."""
+        self._store = store
+        self._hub = hub
+
+    def send(self, agent_id: AgentId, order: Order) -> None:
+        """Send one order that is stored as sent; a link that breaks now gets it again when it is back."""
+        self._hub.post(agent_id, (Execute(orders=(order,)),))
+
+    def cancel(self, agent_id: AgentId, command_id: CommandId) -> None:
+        """Ask a host to end a command; asked again when its link is back."""
+        self._hub.post(agent_id, (Cancel(id=command_id),))
+
+    async def opened(self, link: OpenLink, hello: Hello, arrived: Arrived) -> None:
+        """Bring a host that has just come to where the center is."""
+        if arrived.approval is Approval.APPROVED:
+            await link.say(await self.catch_up(link.agent_id, hello.held, arrived))
+
+    async def catch_up(
+        self, agent_id: AgentId, held: Sequence[CommandId], arrived: Arrived
+    ) -> list[FromCenter]:
+        """Take the steps that a host's return calls for; return what it has to be told."""
+        async with self._store.read() as conn:
+            waiting = await rows.active(conn, agent_id)
+        if not waiting:
+            return []
+        made = plan(
+            (
+                Waiting(
+                    id=row.id,
+                    state=row.state,
+                    was_started=row.started is not None,
+                    cancel_wanted=row.cancel_requested is not None,
+                )
+                for row in waiting
+            ),
+            held,
+            keeps_record=arrived.verdict.keeps_record,
+        )
+        wanted = [steps.Step(id=i, state=state) for i, state in made.found.items()]
+        wanted += (
+            steps.Step(id=i, state=CommandState.INTERRUPTED, reason=_LOST_RECORD) for i in made.interrupted
+        )
+        taken = await self._store.writer.submit_many(steps.TAKE_STEPS, wanted) if wanted else []
+        refused = {step.id for step, done in zip(wanted, taken, strict=True) if done is not True}
+        return self._messages([row for row in waiting if row.id not in refused], made.execute, made.cancel)
+
+    async def wake(self, agent_id: AgentId) -> None:
+        """Send what waits at the center for a host whose link is open."""
+        if self._hub.get(agent_id) is None:
+            return
+        async with self._store.read() as conn:
+            waiting = [row for row in await rows.active(conn, agent_id) if row.state is CommandState.QUEUED]
+        wanted = [steps.Step(id=row.id, state=CommandState.SENT) for row in waiting]
+        taken = await self._store.writer.submit_many(steps.TAKE_STEPS, wanted)
+        sent = [row for row, done in zip(waiting, taken, strict=True) if done is True]
+        self._hub.post(agent_id, self._messages(sent, rows.ids(sent), ()))
+
+    def _messages(
+        self, known: Sequence[rows.CommandRow], execute: Sequence[CommandId], cancel: Sequence[CommandId]
+    ) -> list[FromCenter]:
+        by_id = {row.id: row for row in known}
+        messages: list[FromCenter] = []
+        orders: list[Order] = []
+        size = 0
+        for row in (by_id[i] for i in execute if i in by_id):
+            weight = len(msgspec.msgpack.encode(row.params))
+            if orders and (len(orders) >= MAX_ORDERS or size + weight > _MAX_ORDERS_BYTES):
+                messages.append(Execute(orders=tuple(orders)))
+                orders, size = [], 0
+            orders.append(order_of(row))
+            size += weight
+        if orders:
+            messages.append(Execute(orders=tuple(orders)))
+        messages += (Cancel(id=i) for i in cancel if i in by_id)
+        return messages
+
+
+def order_of(row: rows.CommandRow) -> Order:
+    """Make the order that the host gets."""
+    return Order(id=row.id, type=row.type, params=row.params, expires=row.expires)

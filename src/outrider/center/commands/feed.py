@@ -1,0 +1,97 @@
+"""Live readers of commands, and how they hear of news. Nobody waits for a reader."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import msgspec
+
+from outrider.domain.ids import AgentId, CommandId
+
+MAX_WAITING: Final = 512 * 1024
+"""Bytes that may wait for one reader; a slower one reads kept output from the store and is told of the rest."""
+
+
+class Piece(msgspec.Struct, frozen=True):
+    """Output as it came. `kept` pieces are on disk, the others exist only here."""
+
+    channel: int
+    offset: int
+    data: bytes
+    kept: bool
+
+
+class Follower:
+    """One reader's end of the feed."""
+
+    def __init__(self) -> None:
+        """Begin with nothing waiting."""
+        self._pieces: deque[Piece] = deque()
+        self._size = 0
+        self._news = asyncio.Event()
+
+    def put(self, piece: Piece) -> None:
+        """Hand a piece over; when too much waits, all of it is dropped: the reader finds the gap."""
+        if self._size + len(piece.data) > MAX_WAITING:
+            self._pieces.clear()
+            self._size = 0
+        self._pieces.append(piece)
+        self._size += len(piece.data)
+        self._news.set()
+
+    def wake(self) -> None:
+        """Tell of a change of state."""
+        self._news.set()
+
+    def take(self) -> list[Piece]:
+        """Take what waits."""
+        pieces = list(self._pieces)
+        self._pieces.clear()
+        self._size = 0
+        self._news.clear()
+        return pieces
+
+    async def news(self) -> None:
+        """Wait until there is something to take, or the state has changed."""
+        await self._news.wait()
+
+
+class Feed:
+    """Who follows which command. Tells the agent's side when the first reader comes and the last one leaves."""
+
+    def __init__(self, watch: Callable[[AgentId, CommandId, bool], None]) -> None:
+        """Take how to ask an agent for output as it comes."""
+        self._watch = watch
+        self._followers: dict[CommandId, set[Follower]] = {}
+
+    @contextmanager
+    def follow(self, agent_id: AgentId, command_id: CommandId) -> Iterator[Follower]:
+        """Follow a command inside the block."""
+        follower = Follower()
+        followers = self._followers.setdefault(command_id, set())
+        followers.add(follower)
+        if len(followers) == 1:
+            self._watch(agent_id, command_id, True)
+        try:
+            yield follower
+        finally:
+            followers.discard(follower)
+            if not followers and self._followers.get(command_id) is followers:
+                del self._followers[command_id]
+                self._watch(agent_id, command_id, False)
+
+    def is_followed(self, command_id: CommandId) -> bool:
+        """Tell whether anybody reads along."""
+        return command_id in self._followers
+
+    def output(self, command_id: CommandId, piece: Piece) -> None:
+        """Hand a piece to all readers of a command."""
+        for follower in self._followers.get(command_id, ()):
+            follower.put(piece)
+
+    def changed(self, command_id: CommandId) -> None:
+        """Tell all readers of a command that its state has changed."""
+        for follower in self._followers.get(command_id, ()):
+            follower.wake()

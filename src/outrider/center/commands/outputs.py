@@ -1,0 +1,147 @@
+"""Reading a command's output, wherever it is kept, and putting large output of ended commands into blobs."""
+
+import asyncio
+from typing import Final
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from outrider.center.blobs import Blobs
+from outrider.center.commands import rows, steps
+from outrider.center.store.engine import Store
+from outrider.domain.command_states import FINAL
+from outrider.domain.ids import CommandId
+from outrider.domain.output import STDERR, STDOUT, STREAM_NAMES, Joined, join, split
+from outrider.kit import logs
+from outrider.kit.clock import Clock
+from outrider.kit.supervise import Ready
+
+_BATCH: Final = 50
+_SWEEP_EVERY: Final = 60.0
+
+log = logs.get(__name__)
+
+
+class Outputs:
+    """Output of commands, from their rows, from pieces or from blobs."""
+
+    def __init__(self, store: Store, blobs: Blobs) -> None:
+        """Take the two places where output is kept."""
+        self._store = store
+        self._blobs = blobs
+
+    async def whole(self, conn: AsyncConnection, row: rows.CommandRow, channel: int) -> Joined:
+        """Read all that is kept of one stream (1 MiB at the most)."""
+        total, key = (
+            (row.stdout_total, row.stdout_blob) if channel == STDOUT else (row.stderr_total, row.stderr_blob)
+        )
+        if key is not None:
+            data = b"".join([part async for part in self._blobs.get(key)])
+            return join(split(data, total), max(total, len(data)))
+        inline = await rows.inline_output(conn, row.id, channel)
+        if inline is not None:
+            return join(split(inline, total), max(total, len(inline)))
+        pieces = await rows.output_pieces(conn, row.id, channel)
+        end = max((piece.offset + len(piece.data) for piece in pieces), default=0)
+        return join(((piece.offset, piece.data) for piece in pieces), max(total, end))
+
+    async def beyond(
+        self, conn: AsyncConnection, row: rows.CommandRow, channel: int, offset: int, *, limit: int
+    ) -> list[tuple[int, bytes]]:
+        """Read what is kept beyond an offset, in order; about `limit` bytes of it, nothing when there is no more."""
+        pieces = [
+            (piece.offset, piece.data)
+            for piece in await rows.output_pieces(
+                conn, row.id, channel, beyond=offset, limit=max(1, limit // 4096)
+            )
+        ]
+        if not pieces and row.state in FINAL:
+            total = row.stdout_total if channel == STDOUT else row.stderr_total
+            joined = await self.whole(conn, row, channel)
+            pieces = split(joined.data, max(total, len(joined.data)))
+        found: list[tuple[int, bytes]] = []
+        size = 0
+        for start, data in pieces:
+            skip = max(0, offset - start)
+            part = data[skip : skip + limit - size]
+            if part:
+                found.append((start + skip, part))
+                size += len(part)
+            if size >= limit:
+                break
+        return found
+
+
+class Archive:
+    """Puts ended commands' large output into blobs. A service; what it has not done it finds again by sweep."""
+
+    name = "output archive"
+
+    def __init__(self, store: Store, blobs: Blobs, clock: Clock) -> None:
+        """Take the two places where output is kept."""
+        self._store = store
+        self._blobs = blobs
+        self._clock = clock
+        self._wanted = asyncio.Event()
+
+    def wake(self) -> None:
+        """Say that a command with large output has ended."""
+        self._wanted.set()
+
+    async def serve(self, ready: Ready) -> None:
+        """Archive until stopped."""
+        ready()
+        while True:
+            self._wanted.clear()
+            await self._sweep()
+            try:
+                await self._clock.wait_for(self._wanted.wait(), _SWEEP_EVERY)
+            except TimeoutError:
+                continue
+
+    async def _sweep(self) -> None:
+        after = ""
+        while True:
+            async with self._store.read() as conn:
+                found = await rows.unarchived(conn, after, _BATCH)
+            if not found:
+                return
+            for command_id in found:
+                await self._archive(command_id)
+            after = found[-1]
+
+    async def _archive(self, command_id: CommandId) -> None:
+        keys: dict[int, str | None] = {}
+        for channel in (STDOUT, STDERR):
+            async with self._store.read() as conn:
+                pieces = await rows.output_pieces(conn, command_id, channel)
+            keys[channel] = None
+            if pieces:
+                end = max(piece.offset + len(piece.data) for piece in pieces)
+                joined = join(((piece.offset, piece.data) for piece in pieces), end)
+                key = f"output/{command_id}/{STREAM_NAMES[channel]}"
+                await self._blobs.put(key, joined.data)
+                keys[channel] = key
+        archived = steps.Archived(id=command_id, stdout_blob=keys[STDOUT], stderr_blob=keys[STDERR])
+        if not await self._store.writer.submit(steps.NOTE_ARCHIVED, archived):
+            # Deleted meanwhile: the blobs would belong to nobody.
+            for key in keys.values():
+                if key is not None:
+                    await self._blobs.delete(key)
+
+
+class ShownOutput(msgspec.Struct, frozen=True, kw_only=True):
+    """A stream's output as people and scripts get it."""
+
+    text: str
+    total: int
+    dropped: int
+
+
+def shown(joined: Joined, total: int, limit: int | None) -> ShownOutput:
+    """Show output as text; with `limit`, at most about that many bytes of its head and tail."""
+    total = max(total, len(joined.data))
+    if limit is not None and len(joined.data) > limit:
+        head, tail = joined.data[: limit // 2], joined.data[len(joined.data) - limit // 2 :]
+        joined = Joined(data=head + tail, gap_at=len(head), dropped=total - len(head) - len(tail))
+    return ShownOutput(text=joined.text(), total=total, dropped=joined.dropped)

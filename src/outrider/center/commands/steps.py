@@ -1,0 +1,175 @@
+"""Steps that the center itself takes with commands: sent, found again, unknown, cancelled, expired, given up."""
+
+from collections.abc import Collection, Mapping, Sequence
+
+import msgspec
+import sqlalchemy as sa
+
+from outrider.center.fleet.rows import chunks
+from outrider.center.store.schema import command_output, commands
+from outrider.center.store.writer import Transaction
+from outrider.domain.command_states import AT_HOST, COMMAND, FINAL, CommandState
+from outrider.domain.errors import NotFound
+from outrider.domain.ids import AgentId, CommandId
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """One command is to take one step, if its state still allows it."""
+
+    id: CommandId
+    state: CommandState
+    reason: str = ""
+
+
+class Cancellation(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody wants a command ended."""
+
+    id: CommandId
+    agent_id: AgentId
+    by: str
+
+
+async def states_of(tx: Transaction, ids: Collection[CommandId]) -> Mapping[CommandId, CommandState]:
+    """Read the states of some commands inside a transaction."""
+    found: dict[CommandId, CommandState] = {}
+    for chunk in chunks(list(ids)):
+        rows = await tx.conn.execute(
+            sa.select(commands.c.id, commands.c.state).where(commands.c.id.in_(chunk))
+        )
+        found.update({CommandId(row[0]): CommandState(row[1]) for row in rows})
+    return found
+
+
+async def take_steps(tx: Transaction, steps: Sequence[Step]) -> list[bool]:
+    """Take those steps that the table allows; return for each whether it was taken."""
+    current = dict(await states_of(tx, [step.id for step in steps]))
+    taken: list[bool] = []
+    updates: dict[CommandState, list[dict[str, object]]] = {}
+    for step in steps:
+        state = current.get(step.id)
+        may = state is not None and COMMAND.may(state, step.state)
+        taken.append(may)
+        if may:
+            current[step.id] = step.state
+            updates.setdefault(step.state, []).append(_update(tx, step))
+            tx.event(f"command.{step.state.value}", step.id, {"reason": step.reason} if step.reason else {})
+    for rows in updates.values():
+        await tx.conn.execute(sa.update(commands).where(commands.c.id == sa.bindparam("command")), rows)
+    return taken
+
+
+def _update(tx: Transaction, step: Step) -> dict[str, object]:
+    values: dict[str, object] = {"command": step.id, "state": step.state.value}
+    if step.state is CommandState.SENT:
+        values["sent"] = tx.now
+    if step.state in FINAL:
+        values |= {"settled": tx.now, "finished": tx.now, "reason": step.reason}
+    return values
+
+
+class TakeSteps:
+    """Take steps; one that the command's state no longer allows is left out."""
+
+    name = "take steps"
+    rank = 45
+
+    async def apply(self, tx: Transaction, items: Sequence[Step]) -> Sequence[bool]:
+        """Return for each whether it was taken."""
+        return await take_steps(tx, items)
+
+
+class LoseHosts:
+    """Mark what silent hosts were given as `unknown`: only they can tell what became of it."""
+
+    name = "lose hosts"
+    rank = 46
+
+    async def apply(self, tx: Transaction, items: Sequence[AgentId]) -> Sequence[None]:
+        """Find the commands of all hosts and let them take the step."""
+        steps: list[Step] = []
+        at_host = [CommandState.SENT.value, CommandState.RUNNING.value]
+        for chunk in chunks(items):
+            found = await tx.conn.execute(
+                sa.select(commands.c.id).where(commands.c.agent_id.in_(chunk), commands.c.state.in_(at_host))
+            )
+            steps += (
+                Step(id=CommandId(i), state=CommandState.UNKNOWN, reason="The host is silent.")
+                for i in found.scalars()
+            )
+        await take_steps(tx, steps)
+        return [None] * len(items)
+
+
+class CancelCommands:
+    """Cancel commands: at once while they wait at the center, by the host's word once they were sent."""
+
+    name = "cancel commands"
+    rank = 47
+
+    async def apply(
+        self, tx: Transaction, items: Sequence[Cancellation]
+    ) -> Sequence[CommandState | Exception]:
+        """Return each command's state afterwards; `NotFound` for an unknown one. An ended one stays as it is."""
+        results: list[CommandState | Exception] = []
+        for item in items:
+            found = (
+                await tx.conn.execute(
+                    sa.select(commands.c.state).where(
+                        commands.c.id == item.id, commands.c.agent_id == item.agent_id
+                    )
+                )
+            ).scalar_one_or_none()
+            if found is None:
+                results.append(NotFound(f"There is no command {item.id[:80]} of this agent."))
+                continue
+            state = CommandState(found)
+            wanted = {"cancel_requested": tx.now, "cancelled_by": item.by}
+            if state is CommandState.QUEUED:
+                await take_steps(
+                    tx, [Step(id=item.id, state=CommandState.CANCELLED, reason=f"Cancelled by {item.by}.")]
+                )
+                state = CommandState.CANCELLED
+            elif state in AT_HOST:
+                tx.event("command.cancel_requested", item.id, {"by": item.by})
+            if state not in FINAL or state is CommandState.CANCELLED:
+                await tx.conn.execute(
+                    sa.update(commands)
+                    .where(commands.c.id == item.id, commands.c.cancel_requested.is_(None))
+                    .values(**wanted)
+                )
+            results.append(state)
+        return results
+
+
+class Archived(msgspec.Struct, frozen=True, kw_only=True):
+    """Output of an ended command that has been put into blobs."""
+
+    id: CommandId
+    stdout_blob: str | None
+    stderr_blob: str | None
+
+
+class NoteArchived:
+    """Replace output in pieces by the blobs that hold it; False when the command is gone."""
+
+    name = "note archived output"
+    rank = 60
+
+    async def apply(self, tx: Transaction, items: Sequence[Archived]) -> Sequence[bool]:
+        """Point to the blobs and delete the pieces in one transaction."""
+        results = []
+        for item in items:
+            done = await tx.conn.execute(
+                sa.update(commands)
+                .where(commands.c.id == item.id)
+                .values(stdout_blob=item.stdout_blob, stderr_blob=item.stderr_blob)
+            )
+            await tx.conn.execute(sa.delete(command_output).where(command_output.c.command_id == item.id))
+            results.append(bool(done.rowcount))
+        return results
+
+
+TAKE_STEPS = TakeSteps()
+LOSE_HOSTS = LoseHosts()
+CANCEL_COMMANDS = CancelCommands()
+NOTE_ARCHIVED = NoteArchived()

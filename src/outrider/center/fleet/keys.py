@@ -1,0 +1,133 @@
+"""Enrolment keys: the statements that make, list, revoke and spend them."""
+
+import hmac
+from collections.abc import Sequence
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from outrider.center.store.rows import as_struct
+from outrider.center.store.schema import enrolment_keys
+from outrider.center.store.writer import Transaction
+from outrider.domain.errors import NotFound, Unauthenticated
+from outrider.domain.ids import KeyId
+
+
+class NewKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A key to be made. `uses` None means without limit; `expires` None means never."""
+
+    id: KeyId
+    secret_hash: bytes
+    label: str
+    tags: list[str]
+    approve: bool
+    uses: int | None
+    expires: float | None
+    created_by: str
+
+
+class KeyRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A key as it is kept; the secret itself is not."""
+
+    id: KeyId
+    label: str
+    tags: list[str]
+    approve: bool
+    uses: int | None
+    used: int
+    created: float
+    created_by: str
+    expires: float | None
+    last_used: float | None
+    revoked: bool
+
+
+_SHOWN = [enrolment_keys.c[name] for name in KeyRow.__struct_fields__]
+
+
+async def list_keys(conn: AsyncConnection) -> list[KeyRow]:
+    """List all keys, newest first."""
+    rows = await conn.execute(
+        sa.select(*_SHOWN).order_by(enrolment_keys.c.created.desc(), enrolment_keys.c.id)
+    )
+    return [as_struct(row, KeyRow) for row in rows]
+
+
+async def spend(tx: Transaction, key_id: str, secret_hash: bytes) -> KeyRow:
+    """Use a key once, inside the transaction that enrols.
+
+    Raises `Unauthenticated` when it is unknown, revoked, used up or too old; which of these is told,
+    because only who holds the whole secret gets that far.
+    """
+    found = (
+        await tx.conn.execute(
+            sa.select(*_SHOWN, enrolment_keys.c.secret_hash).where(enrolment_keys.c.id == key_id)
+        )
+    ).one_or_none()
+    if found is None or not hmac.compare_digest(bytes(found.secret_hash), secret_hash):
+        raise Unauthenticated(
+            "This enrolment key is not known here; make a new one with `outrider keys new`."
+        )
+    row = as_struct(found, KeyRow)
+    if row.revoked:
+        raise Unauthenticated("This enrolment key was revoked; make a new one with `outrider keys new`.")
+    if row.expires is not None and row.expires <= tx.now:
+        raise Unauthenticated("This enrolment key has expired; make a new one with `outrider keys new`.")
+    if row.uses is not None and row.used >= row.uses:
+        raise Unauthenticated("This enrolment key is used up; make a new one with `outrider keys new`.")
+    await tx.conn.execute(
+        sa.update(enrolment_keys)
+        .where(enrolment_keys.c.id == key_id)
+        .values(used=enrolment_keys.c.used + 1, last_used=tx.now)
+    )
+    return row
+
+
+class MakeKeys:
+    """Make keys."""
+
+    name = "make enrolment keys"
+    rank = 10
+
+    async def apply(self, tx: Transaction, items: Sequence[NewKey]) -> Sequence[KeyRow]:
+        """Insert them all."""
+        made = []
+        for item in items:
+            values = msgspec.structs.asdict(item)
+            row = KeyRow(
+                **{key: value for key, value in values.items() if key != "secret_hash"},
+                used=0,
+                created=tx.now,
+                last_used=None,
+                revoked=False,
+            )
+            await tx.conn.execute(
+                sa.insert(enrolment_keys).values(**msgspec.structs.asdict(row), secret_hash=item.secret_hash)
+            )
+            tx.event("enrolment_key.made", item.id, {"label": item.label, "by": item.created_by})
+            made.append(row)
+        return made
+
+
+class RevokeKeys:
+    """Revoke keys by id."""
+
+    name = "revoke enrolment keys"
+    rank = 11
+
+    async def apply(self, tx: Transaction, items: Sequence[KeyId]) -> Sequence[None | Exception]:
+        """Mark those that exist; `NotFound` for the others."""
+        results: list[None | Exception] = []
+        for key_id in items:
+            done = await tx.conn.execute(
+                sa.update(enrolment_keys).where(enrolment_keys.c.id == key_id).values(revoked=True)
+            )
+            if done.rowcount:
+                tx.event("enrolment_key.revoked", key_id, {})
+            results.append(None if done.rowcount else NotFound("There is no such enrolment key."))
+        return results
+
+
+MAKE_KEYS = MakeKeys()
+REVOKE_KEYS = RevokeKeys()

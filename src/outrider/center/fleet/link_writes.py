@@ -1,0 +1,267 @@
+"""What changes with links: who is there, under which identity, and when it was last heard."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from outrider.center.fleet.rows import chunks
+from outrider.center.fleet.tag_rows import take_host_tags
+from outrider.center.fleet.writes import no_such_agent
+from outrider.center.store.schema import agent_tags, agents, commands
+from outrider.center.store.writer import Transaction
+from outrider.domain.command_states import FINAL, CommandState
+from outrider.domain.connection_states import Approval
+from outrider.domain.identity import Identity, KnownIdentity, Verdict, judge
+from outrider.domain.ids import AgentId, CommandId
+from outrider.protocol.messages import Facts
+
+
+class Arrival(msgspec.Struct, frozen=True, kw_only=True):
+    """An agent that has said hello (or reports without a link: then `replica` is None)."""
+
+    identity: Identity
+    facts: Facts
+    held: tuple[CommandId, ...]
+    address: str
+    replica: str | None
+    center_restored: bool
+    clock_offset: float
+
+
+class Arrived(msgspec.Struct, frozen=True, kw_only=True):
+    """What the center makes of an arrival. `begun` are held commands that have started or ended."""
+
+    approval: Approval
+    label: str
+    verdict: Verdict
+    fence: int
+    begun: tuple[CommandId, ...]
+
+
+class Departure(msgspec.Struct, frozen=True, kw_only=True):
+    """An agent that has not been heard for too long; only the link with this fence is ended."""
+
+    agent_id: AgentId
+    fence: int
+    last_seen: float
+
+
+class Heard(msgspec.Struct, frozen=True, kw_only=True):
+    """When an agent was last heard and what it read; `came_back` when it reports without a link anew."""
+
+    agent_id: AgentId
+    last_seen: float
+    readings: Mapping[str, Any] | None = None
+    clock_offset: float | None = None
+    hostname: str | None = None
+    os: str | None = None
+    came_back: bool = False
+
+
+class Conflict(msgspec.Struct, frozen=True, kw_only=True):
+    """A second machine that claims an agent's identity while the first is there."""
+
+    agent_id: AgentId
+    address: str
+    hostname: str
+    machine: str
+    start: str
+
+
+async def _begun(tx: Transaction, held: Sequence[CommandId]) -> tuple[CommandId, ...]:
+    begun: list[CommandId] = []
+    ended = [state.value for state in FINAL]
+    for chunk in chunks(held):
+        rows = await tx.conn.execute(
+            sa.select(commands.c.id).where(
+                commands.c.id.in_(chunk),
+                sa.or_(
+                    commands.c.state.in_(ended),
+                    commands.c.state == CommandState.RUNNING.value,
+                    commands.c.started.is_not(None),
+                ),
+            )
+        )
+        begun += (CommandId(i) for i in rows.scalars())
+    return tuple(begun)
+
+
+class OpenLinks:
+    """Note that agents are there, and judge their identities."""
+
+    name = "open links"
+    rank = 30
+
+    async def apply(self, tx: Transaction, items: Sequence[Arrival]) -> Sequence[Arrived | Exception]:
+        """Read all rows at once, judge each, write all at once."""
+        known = await self._known(tx, [item.identity.agent_id for item in items])
+        results: list[Arrived | Exception] = []
+        updates: list[dict[str, Any]] = []
+        for item in items:
+            row = known.get(item.identity.agent_id)
+            if row is None:
+                results.append(no_such_agent(item.identity.agent_id))
+                continue
+            arrived = await self._judge(tx, item, row)
+            results.append(arrived)
+            updates.append(self._update(tx, item, arrived))
+            if item.facts.tags or row.has_host_tags:
+                await take_host_tags(tx, item.identity.agent_id, item.facts.tags)
+            if arrived.verdict.may_be_a_copy:
+                tx.event("agent.copy_seen", item.identity.agent_id, {"verdict": arrived.verdict.value})
+            if row.linked is None and item.replica is not None:
+                tx.event("agent.online", item.identity.agent_id, {"address": item.address})
+        if updates:
+            await tx.conn.execute(sa.update(agents).where(agents.c.id == sa.bindparam("agent")), updates)
+        return results
+
+    async def _known(self, tx: Transaction, ids: Sequence[AgentId]) -> dict[AgentId, Any]:
+        host_tags = (
+            sa.exists()
+            .where(agent_tags.c.agent_id == agents.c.id, agent_tags.c.owner == "host")
+            .label("has_host_tags")
+        )
+        rows: dict[AgentId, Any] = {}
+        for chunk in chunks(ids):
+            query = sa.select(
+                agents.c.id,
+                agents.c.approval,
+                agents.c.label,
+                agents.c.linked,
+                agents.c.link_epoch,
+                agents.c.incarnation,
+                agents.c.generation,
+                agents.c.start,
+                agents.c.machine,
+                host_tags,
+            ).where(agents.c.id.in_(chunk))
+            rows.update({AgentId(row.id): row for row in await tx.conn.execute(query)})
+        return rows
+
+    async def _judge(self, tx: Transaction, item: Arrival, row: Any) -> Arrived:
+        known = KnownIdentity(
+            incarnation=row.incarnation, generation=row.generation, start=row.start, machine=row.machine
+        )
+        return Arrived(
+            approval=Approval(row.approval),
+            label=row.label,
+            verdict=judge(known, item.identity, center_restored=item.center_restored),
+            fence=row.link_epoch + 1,
+            begun=await _begun(tx, item.held) if item.held else (),
+        )
+
+    def _update(self, tx: Transaction, item: Arrival, arrived: Arrived) -> dict[str, Any]:
+        facts = item.facts
+        return {
+            "agent": item.identity.agent_id,
+            **_columns(facts),
+            "ip": facts.ip or item.address,
+            "incarnation": item.identity.incarnation,
+            "generation": item.identity.generation,
+            "start": item.identity.start,
+            "boot": item.identity.boot,
+            "machine": item.identity.machine,
+            "linked": item.replica,
+            "link_epoch": arrived.fence,
+            "last_seen": tx.now,
+            "clock_offset": item.clock_offset,
+        }
+
+
+class EndLinks:
+    """Note that agents are gone."""
+
+    name = "end links"
+    rank = 80
+
+    async def apply(self, tx: Transaction, items: Sequence[Departure]) -> Sequence[bool]:
+        """Return for each whether it was this link that ended; a newer link stays."""
+        results = []
+        for item in items:
+            done = await tx.conn.execute(
+                sa.update(agents)
+                .where(agents.c.id == item.agent_id, agents.c.link_epoch == item.fence)
+                .values(linked=None, last_seen=item.last_seen)
+            )
+            if done.rowcount:
+                tx.event("agent.offline", item.agent_id, {"last_seen": item.last_seen})
+            results.append(bool(done.rowcount))
+        return results
+
+
+class NoteHeard:
+    """Write behind when agents were last heard, and what they read."""
+
+    name = "note who was heard"
+    rank = 70
+
+    async def apply(self, tx: Transaction, items: Sequence[Heard]) -> Sequence[None]:
+        """Update them all."""
+        by_shape: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+        for item in items:
+            values = {key: value for key, value in msgspec.structs.asdict(item).items() if value is not None}
+            values["agent"] = values.pop("agent_id")
+            if values.pop("came_back"):
+                tx.event("agent.online", item.agent_id, {})
+            by_shape.setdefault(tuple(sorted(values)), []).append(values)
+        for same in by_shape.values():
+            await tx.conn.execute(sa.update(agents).where(agents.c.id == sa.bindparam("agent")), same)
+        return [None] * len(items)
+
+
+class NoteConflicts:
+    """Keep, with the agent, that somebody else claims to be it."""
+
+    name = "note conflicts"
+    rank = 71
+
+    async def apply(self, tx: Transaction, items: Sequence[Conflict]) -> Sequence[None]:
+        """Write the newest conflict of each agent."""
+        for item in items:
+            said = {"address": item.address, "hostname": item.hostname, "machine": item.machine, "at": tx.now}
+            await tx.conn.execute(sa.update(agents).where(agents.c.id == item.agent_id).values(conflict=said))
+            tx.event("agent.duplicate_refused", item.agent_id, said)
+        return [None] * len(items)
+
+
+class SaidFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """A host's facts, changed since its hello."""
+
+    agent_id: AgentId
+    facts: Facts
+
+
+class NoteFacts:
+    """Take over changed facts."""
+
+    name = "note facts"
+    rank = 31
+
+    async def apply(self, tx: Transaction, items: Sequence[SaidFacts]) -> Sequence[None]:
+        """Write them all, and the tags in them."""
+        for item in items:
+            await tx.conn.execute(
+                sa.update(agents).where(agents.c.id == item.agent_id).values(**_columns(item.facts))
+            )
+            await take_host_tags(tx, item.agent_id, item.facts.tags)
+            tx.event("agent.facts", item.agent_id, {"hostname": item.facts.hostname})
+        return [None] * len(items)
+
+
+def _columns(facts: Facts) -> dict[str, Any]:
+    return {
+        "hostname": facts.hostname,
+        "os": facts.os,
+        "os_family": facts.os_family,
+        "version": facts.agent_version,
+        "facts": msgspec.to_builtins(facts),
+    }
+
+
+NOTE_FACTS = NoteFacts()
+OPEN_LINKS = OpenLinks()
+END_LINKS = EndLinks()
+NOTE_HEARD = NoteHeard()
+NOTE_CONFLICTS = NoteConflicts()

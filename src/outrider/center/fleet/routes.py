@@ -1,0 +1,175 @@
+"""Routes of the fleet (seed 002 and its contract)."""
+
+from typing import Annotated, Any, Final
+from urllib.parse import urlencode
+
+import msgspec
+from litestar import Request, Response, Router, delete, get, patch, post
+from litestar.di import NamedDependency
+from litestar.params import Parameter
+from msgspec import Meta
+
+from outrider.center.fleet.keys import KeyRow
+from outrider.center.fleet.rows import AgentFilter
+from outrider.center.fleet.service import AgentSummary, AgentView, EnrolRequest, FleetService, MadeKey
+from outrider.center.http.addresses import client_address
+from outrider.center.http.callers import Caller, Open, access
+from outrider.center.http.problems import documented
+from outrider.domain.connection_states import Approval, HostStatus
+from outrider.domain.roles import Role
+
+Fleet = NamedDependency[FleetService]
+Asked = Request[Caller, Any, Any]
+
+MAX_PAGE: Final = 10_000
+Year = 365 * 86400.0
+
+
+class Enrolled(msgspec.Struct, kw_only=True):
+    """Answer to an enrolment."""
+
+    agent_id: str
+    approval: Approval
+    label: str
+
+
+class KeyBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """An enrolment key to be made. `ttl` in seconds; null for `uses` or `ttl` means without limit."""
+
+    label: Annotated[str, Meta(max_length=200)] = ""
+    uses: Annotated[int, Meta(ge=1, le=1_000_000)] | None = 1
+    ttl: Annotated[float, Meta(gt=0, le=Year)] | None = 1200.0
+    approve: bool = False
+    tags: Annotated[list[str], Meta(max_length=64)] = []
+
+
+class ChangeBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """What to change; `tags` replaces all of the agent's tags."""
+
+    label: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+    tags: Annotated[list[str], Meta(max_length=64)] | None = None
+
+
+class Deleted(msgspec.Struct, kw_only=True):
+    """Seed 002's answer to a deletion."""
+
+    status: str = "deleted"
+
+
+class Revoked(msgspec.Struct, kw_only=True):
+    """The key is dead."""
+
+    status: str = "revoked"
+
+
+@get("/agents", opt=access(Role.VIEWER))
+async def list_agents(
+    request: Asked,
+    fleet: Fleet,
+    tag: str | None = None,
+    status: HostStatus | None = None,
+    q: str | None = None,
+    limit: Annotated[int | None, Parameter(ge=1, le=MAX_PAGE)] = None,
+    after: str | None = None,
+) -> Response[list[AgentSummary]]:
+    """List agents in the order they enrolled; with `limit`, `Link` names the next page."""
+    wanted = AgentFilter(
+        heard_since=0.0,
+        tag=tag,
+        status=status,
+        text=q,
+        after=after,
+        limit=None if limit is None else limit + 1,
+    )
+    found = await fleet.find(wanted)
+    headers = {}
+    if limit is not None and len(found) > limit:
+        found = found[:limit]
+        asked = [(name, value) for name, value in request.query_params.multi_items() if name != "after"]
+        query = urlencode([*asked, ("after", found[-1].id)])
+        headers["Link"] = f'<{request.url.path}?{query}>; rel="next"'
+    return Response(found, headers=headers)
+
+
+@get("/agents/{agent_id:str}", opt=access(Role.VIEWER), responses=documented([404]))
+async def show_agent(agent_id: str, fleet: Fleet) -> AgentView:
+    """Show an agent with its metrics snapshot."""
+    return await fleet.detail(agent_id)
+
+
+@patch("/agents/{agent_id:str}", opt=access(Role.OPERATOR), responses=documented([404]))
+async def change_agent(agent_id: str, data: ChangeBody, request: Asked, fleet: Fleet) -> AgentView:
+    """Set an agent's label and tags."""
+    return await fleet.change(agent_id, label=data.label, tags=data.tags, by=request.user)
+
+
+@delete("/agents/{agent_id:str}", opt=access(Role.ADMIN), status_code=200, responses=documented([404]))
+async def delete_agent(agent_id: str, request: Asked, fleet: Fleet) -> Deleted:
+    """Delete an agent with all its history."""
+    await fleet.delete(agent_id, request.user)
+    return Deleted()
+
+
+@post("/agents/{agent_id:str}/approve", opt=access(Role.ADMIN), status_code=200, responses=documented([404]))
+async def approve_agent(agent_id: str, request: Asked, fleet: Fleet) -> AgentView:
+    """Let a pending (or declined) agent work."""
+    return await fleet.say(agent_id, Approval.APPROVED, request.user)
+
+
+@post("/agents/{agent_id:str}/decline", opt=access(Role.ADMIN), status_code=200, responses=documented([404]))
+async def decline_agent(agent_id: str, request: Asked, fleet: Fleet) -> AgentView:
+    """Turn an agent away."""
+    return await fleet.say(agent_id, Approval.DECLINED, request.user)
+
+
+@post("/agents/enrol", opt=access(Open.AGENT), status_code=200, responses=documented([401, 409, 429]))
+async def enrol_agent(data: EnrolRequest, request: Request[Any, Any, Any], fleet: Fleet) -> Enrolled:
+    """Take in a host that shows an enrolment key; asking again gives the same answer."""
+    enrolled = await fleet.enrol(data, address=client_address(request))
+    return Enrolled(agent_id=enrolled.agent_id, approval=enrolled.approval, label=enrolled.label)
+
+
+@post("/enrolment-keys", opt=access(Role.ADMIN), status_code=201)
+async def make_key(data: KeyBody, request: Asked, fleet: Fleet) -> MadeKey:
+    """Make an enrolment key; its text is told once."""
+    return await fleet.make_key(
+        by=request.user.username,
+        label=data.label,
+        uses=data.uses,
+        ttl=data.ttl,
+        approve=data.approve,
+        tags=data.tags,
+    )
+
+
+@get("/enrolment-keys", opt=access(Role.ADMIN))
+async def list_keys(fleet: Fleet) -> list[KeyRow]:
+    """List the enrolment keys, without their secrets."""
+    return await fleet.list_keys()
+
+
+@delete("/enrolment-keys/{key_id:str}", opt=access(Role.ADMIN), status_code=200, responses=documented([404]))
+async def revoke_key(key_id: str, fleet: Fleet) -> Revoked:
+    """End an enrolment key; agents that have used it stay."""
+    await fleet.revoke_key(key_id)
+    return Revoked()
+
+
+def router() -> Router:
+    """Make the room's routes."""
+    return Router(
+        "/api",
+        route_handlers=[
+            list_agents,
+            show_agent,
+            change_agent,
+            delete_agent,
+            approve_agent,
+            decline_agent,
+            enrol_agent,
+            make_key,
+            list_keys,
+            revoke_key,
+        ],
+        tags=["fleet"],
+    )

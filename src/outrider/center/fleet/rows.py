@@ -1,0 +1,180 @@
+"""Agents as they are kept, and the queries that read them."""
+
+from collections.abc import Collection, Sequence
+from typing import Any, Final
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from outrider.center.store.rows import as_struct
+from outrider.center.store.schema import agent_tags, agents
+from outrider.domain.connection_states import Approval, HostStatus
+from outrider.domain.ids import AgentId
+
+CHUNK: Final = 500
+"""Ids in one statement: SQLite takes few thousand parameters, PostgreSQL 32,767."""
+
+
+class AgentRow(msgspec.Struct, frozen=True, kw_only=True):
+    """What a list shows of an agent."""
+
+    id: AgentId
+    label: str
+    hostname: str
+    ip: str
+    os: str
+    version: str
+    approval: Approval
+    linked: str | None
+    last_seen: float
+
+
+class AgentDetail(AgentRow, frozen=True, kw_only=True):
+    """All that is kept of an agent but its secrets."""
+
+    device_id: str
+    os_family: str
+    facts: dict[str, Any]
+    readings: dict[str, Any] | None
+    first_seen: float
+    approved_by: str | None
+    approved_at: float | None
+    clock_offset: float | None
+    conflict: dict[str, Any] | None
+
+
+class AgentFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which agents a list is about. `heard_since` is what counts as heard recently, in unix time."""
+
+    heard_since: float
+    tag: str | None = None
+    status: HostStatus | None = None
+    text: str | None = None
+    after: str | None = None
+    limit: int | None = None
+
+
+_LISTED = [agents.c[name] for name in AgentRow.__struct_fields__]
+_DETAILED = [agents.c[name] for name in AgentDetail.__struct_fields__]
+
+
+def _status(wanted: HostStatus, heard_since: float) -> sa.ColumnElement[bool]:
+    approved = agents.c.approval == Approval.APPROVED.value
+    there = sa.or_(agents.c.linked.is_not(None), agents.c.last_seen >= heard_since)
+    match wanted:
+        case HostStatus.ONLINE:
+            return sa.and_(approved, there)
+        case HostStatus.OFFLINE:
+            return sa.and_(approved, sa.not_(there))
+        case HostStatus.PENDING | HostStatus.DECLINED:
+            return agents.c.approval == wanted.value
+
+
+def _contains(text: str) -> sa.ColumnElement[bool]:
+    columns = (agents.c.label, agents.c.hostname, agents.c.ip, agents.c.id)
+    return sa.or_(*(column.icontains(text, autoescape=True) for column in columns))
+
+
+def _tagged(tag: str) -> sa.ColumnElement[bool]:
+    name, equals, value = tag.partition("=")
+    same = sa.and_(agent_tags.c.agent_id == agents.c.id, agent_tags.c.is_pair == bool(equals))
+    if equals:
+        same = sa.and_(same, agent_tags.c.name == name.upper(), agent_tags.c.value == value)
+    else:
+        same = sa.and_(same, agent_tags.c.name == name)
+    return sa.exists().where(same)
+
+
+async def list_agents(conn: AsyncConnection, wanted: AgentFilter) -> list[AgentRow]:
+    """List agents in the order they enrolled, filtered and paged by the database."""
+    query = sa.select(*_LISTED).order_by(agents.c.id)
+    if wanted.status is not None:
+        query = query.where(_status(wanted.status, wanted.heard_since))
+    if wanted.tag is not None:
+        query = query.where(_tagged(wanted.tag))
+    if wanted.text is not None:
+        query = query.where(_contains(wanted.text))
+    if wanted.after is not None:
+        query = query.where(agents.c.id > wanted.after)
+    if wanted.limit is not None:
+        query = query.limit(wanted.limit)
+    rows = (await conn.execute(query)).all()
+    return [
+        AgentRow(
+            id=AgentId(row.id),
+            label=row.label,
+            hostname=row.hostname,
+            ip=row.ip,
+            os=row.os,
+            version=row.version,
+            approval=Approval(row.approval),
+            linked=row.linked,
+            last_seen=row.last_seen,
+        )
+        for row in rows
+    ]
+
+
+async def agent_detail(conn: AsyncConnection, agent_id: AgentId) -> AgentDetail | None:
+    """Find one agent."""
+    row = (await conn.execute(sa.select(*_DETAILED).where(agents.c.id == agent_id))).one_or_none()
+    return None if row is None else as_struct(row, AgentDetail)
+
+
+async def tags_of(conn: AsyncConnection, agent_ids: Collection[AgentId] | None) -> dict[AgentId, list[str]]:
+    """Find the tags of some agents (all with None): words and NAME=value pairs, by name."""
+    columns = sa.select(agent_tags.c.agent_id, agent_tags.c.name, agent_tags.c.value, agent_tags.c.is_pair)
+    found: dict[AgentId, list[str]] = {}
+    for chunk in chunks(list(agent_ids)) if agent_ids is not None else (None,):
+        query = columns.order_by(agent_tags.c.agent_id, agent_tags.c.is_pair, agent_tags.c.name)
+        if chunk is not None:
+            query = query.where(agent_tags.c.agent_id.in_(chunk))
+        for row in await conn.execute(query):
+            tag = f"{row.name}={row.value}" if row.is_pair else row.name
+            found.setdefault(AgentId(row.agent_id), []).append(tag)
+    return found
+
+
+async def key_hash_of(conn: AsyncConnection, agent_id: AgentId) -> bytes | None:
+    """Find the hash of an agent's key."""
+    return (
+        await conn.execute(sa.select(agents.c.key_hash).where(agents.c.id == agent_id))
+    ).scalar_one_or_none()
+
+
+class DeviceOwner(msgspec.Struct, frozen=True, kw_only=True):
+    """The agent that a device id belongs to, and the hash of its key."""
+
+    id: AgentId
+    key_hash: bytes
+
+
+async def agent_with_device(conn: AsyncConnection, device_id: str) -> DeviceOwner | None:
+    """Find the agent of a device id."""
+    query = sa.select(agents.c.id, agents.c.key_hash).where(agents.c.device_id == device_id)
+    row = (await conn.execute(query)).one_or_none()
+    return None if row is None else DeviceOwner(id=AgentId(row.id), key_hash=bytes(row.key_hash))
+
+
+async def linked_agents(conn: AsyncConnection, replica: str) -> list[tuple[AgentId, int]]:
+    """List the agents whose link `replica` is said to hold, with the fence of that link."""
+    rows = await conn.execute(sa.select(agents.c.id, agents.c.link_epoch).where(agents.c.linked == replica))
+    return [(AgentId(row[0]), row[1]) for row in rows]
+
+
+async def fence_of(conn: AsyncConnection, agent_id: AgentId) -> int:
+    """Find the fence of an agent's newest link; 0 when it never had one."""
+    found = await conn.execute(sa.select(agents.c.link_epoch).where(agents.c.id == agent_id))
+    return int(found.scalar_one_or_none() or 0)
+
+
+async def count_by_approval(conn: AsyncConnection) -> dict[str, int]:
+    """Count agents by what an administrator has said of them."""
+    rows = await conn.execute(sa.select(agents.c.approval, sa.func.count()).group_by(agents.c.approval))
+    return {row[0]: row[1] for row in rows}
+
+
+def chunks(ids: Sequence[Any]) -> list[Sequence[Any]]:
+    """Cut ids into pieces that fit one statement."""
+    return [ids[start : start + CHUNK] for start in range(0, len(ids), CHUNK)]

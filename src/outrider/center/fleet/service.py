@@ -1,0 +1,336 @@
+"""The fleet's abilities: enrolment, approval, lists, changes, deletion."""
+
+import base64
+import binascii
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+
+from outrider.center.blobs import Blobs
+from outrider.center.fleet import keys, rows, writes
+from outrider.center.fleet.presence import Presence
+from outrider.center.http.callers import Caller
+from outrider.center.link.hub import Hub
+from outrider.center.security.proof import device_id_of, verify_enrolment
+from outrider.center.store.engine import Store
+from outrider.domain.connection_states import Approval, HostStatus, status_of
+from outrider.domain.enrolment import (
+    EnrolmentKey,
+    MalformedEnrolmentKey,
+    enrolment_proof,
+    hash_agent_key,
+    hash_secret,
+    is_agent_key,
+    new_enrolment_key,
+)
+from outrider.domain.errors import Conflict, Invalid, OutriderError, Throttled, Unauthenticated
+from outrider.domain.ids import AgentId, KeyId
+from outrider.domain.tags import parse_tags
+from outrider.kit import logs
+from outrider.kit.clock import Clock
+from outrider.kit.ratelimit import KeyedLimiter
+from outrider.protocol.link import NORMAL
+from outrider.protocol.messages import ApprovalChanged, Facts, Removed
+
+log = logs.get(__name__)
+
+
+class EnrolRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What an agent sends to join; it has stored `agent_key` on its disk before."""
+
+    enrolment_key: str
+    device_id: str
+    public_key: str
+    agent_key: str
+    proof: str
+    facts: Facts
+    certificate: str = ""
+    label: str = ""
+
+
+class AgentSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """An agent in the list (seed 002)."""
+
+    id: str
+    label: str
+    hostname: str
+    ip: str
+    os: str
+    version: str
+    status: HostStatus
+    last_seen: int
+    tags: list[str]
+
+
+class AgentView(AgentSummary, frozen=True, kw_only=True):
+    """An agent with all that is known of it (contract 002)."""
+
+    metrics: dict[str, Any]
+    labels: list[str]
+    abilities: list[str]
+    connection: dict[str, Any]
+    agent_version: str
+    device_id: str
+    first_seen: int
+    facts: dict[str, Any]
+    approved_by: str | None
+    approved_at: int | None
+    clock_offset: float | None
+    conflict: dict[str, Any] | None
+
+
+class MadeKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A new enrolment key; `key` is told once."""
+
+    id: str
+    key: str
+    label: str
+    tags: list[str]
+    approve: bool
+    uses: int | None
+    expires: float | None
+
+
+class FleetService:
+    """What people and agents do with the fleet."""
+
+    def __init__(  # noqa: PLR0913 (a room's parts are wired here once, by name)
+        self,
+        store: Store,
+        presence: Presence,
+        hub: Hub,
+        blobs: Blobs,
+        clock: Clock,
+        *,
+        pins: frozenset[str],
+        on_approved: Callable[[AgentId], Awaitable[None]],
+    ) -> None:
+        """Take the parts; `pins` are those of the center's CA, empty without TLS.
+
+        `on_approved` sends what has waited for an agent that may work from now on.
+        """
+        self._store = store
+        self._presence = presence
+        self._hub = hub
+        self._blobs = blobs
+        self._clock = clock
+        self._pins = pins
+        self._on_approved = on_approved
+        self._failures = KeyedLimiter(0.2, 20, clock, max_keys=10_000)
+
+    # --- enrolment keys
+
+    async def make_key(
+        self,
+        *,
+        by: str,
+        label: str = "",
+        uses: int | None = 1,
+        ttl: float | None = 1200.0,
+        approve: bool = False,
+        tags: list[str] | None = None,
+    ) -> MadeKey:
+        """Make an enrolment key. `ttl` in seconds; None for `uses` or `ttl` means without limit."""
+        key = new_enrolment_key(self._pins)
+        new = keys.NewKey(
+            id=KeyId(key.id),
+            secret_hash=hash_secret(key.secret),
+            label=label,
+            tags=list(parse_tags(tags or ())),
+            approve=approve,
+            uses=uses,
+            expires=None if ttl is None else self._clock.time() + ttl,
+            created_by=by,
+        )
+        row = await self._store.writer.submit(keys.MAKE_KEYS, new)
+        return MadeKey(
+            id=row.id,
+            key=key.format(),
+            label=row.label,
+            tags=row.tags,
+            approve=row.approve,
+            uses=row.uses,
+            expires=row.expires,
+        )
+
+    async def list_keys(self) -> list[keys.KeyRow]:
+        """List all enrolment keys, newest first."""
+        async with self._store.read() as conn:
+            return await keys.list_keys(conn)
+
+    async def revoke_key(self, key_id: str) -> None:
+        """End an enrolment key. Raises `NotFound`."""
+        await self._store.writer.submit(keys.REVOKE_KEYS, KeyId(key_id))
+
+    # --- agents that join
+
+    async def enrol(self, request: EnrolRequest, *, address: str) -> writes.Enrolled:
+        """Take in a host.
+
+        Raises `Invalid` for what is malformed, `Unauthenticated` for a dead key or a wrong proof,
+        `Throttled` after many failures from one address, `Conflict` when the identity is in use.
+        """
+        wait = self._failures.retry_after(address)
+        if wait > 0:
+            raise Throttled(
+                f"Too many failed enrolments from here; try again in {wait:.0f} s.", retry_after=wait
+            )
+        try:
+            enrolment = self._check(request, address)
+            await self._refuse_second_machine(request)
+            enrolled = await self._store.writer.submit(writes.ENROL_AGENTS, enrolment)
+        except OutriderError as error:
+            self._failures.try_take(address)
+            log.warning("enrolment refused", address=address, code=error.code, reason=error.detail)
+            raise
+        if enrolled.fresh:
+            log.info(
+                "agent enrolled",
+                agent_id=enrolled.agent_id,
+                approval=enrolled.approval.value,
+                address=address,
+            )
+        return enrolled
+
+    def _check(self, request: EnrolRequest, address: str) -> writes.Enrolment:
+        try:
+            key = EnrolmentKey.parse(request.enrolment_key)
+        except MalformedEnrolmentKey as error:
+            raise Invalid(f"The enrolment key is malformed: {error}.", field="enrolment_key") from None
+        if not is_agent_key(request.agent_key):
+            raise Invalid("The agent key is malformed.", field="agent_key")
+        if device_id_of(request.public_key) != request.device_id:
+            raise Invalid("The device id is not that of the public key.", field="device_id")
+        try:
+            signature = base64.b64decode(request.proof, validate=True)
+        except binascii.Error:
+            raise Invalid("The proof is not base64.", field="proof") from None
+        key_hash = hash_agent_key(request.agent_key)
+        if not verify_enrolment(
+            request.public_key, signature, enrolment_proof(request.device_id, key_hash, key.id)
+        ):
+            raise Unauthenticated("The proof does not show that the host holds its identity key.")
+        return writes.Enrolment(
+            key_id=key.id,
+            secret_hash=hash_secret(key.secret),
+            device_id=request.device_id,
+            public_key=request.public_key,
+            agent_key_hash=key_hash,
+            facts=request.facts,
+            label=request.label[:200],
+            address=address,
+        )
+
+    async def _refuse_second_machine(self, request: EnrolRequest) -> None:
+        """Refuse to give an identity to another machine while its own is connected."""
+        async with self._store.read() as conn:
+            known = await rows.agent_with_device(conn, request.device_id)
+        if known is None or known.key_hash == hash_agent_key(request.agent_key):
+            return
+        link = self._hub.get(known.id)
+        if link is not None and await link.answers_probe():
+            raise Conflict(
+                "A machine with this identity is connected: a cloned disk? Remove the agent's folder on the copy."
+            )
+
+    # --- what people see and change
+
+    async def find(self, wanted: rows.AgentFilter) -> list[AgentSummary]:
+        """List agents; the filter's `heard_since` is set here."""
+        wanted = msgspec.structs.replace(wanted, heard_since=self._clock.time() - self._presence.patience)
+        async with self._store.read() as conn:
+            found = await rows.list_agents(conn, wanted)
+            whole = wanted.limit is None and len(found) > rows.CHUNK
+            tags = await rows.tags_of(conn, None if whole else [row.id for row in found])
+        return [self._summary(row, tags.get(row.id, [])) for row in found]
+
+    def _status(self, row: rows.AgentRow) -> tuple[HostStatus, float]:
+        seen = max(row.last_seen, self._presence.last_heard(row.id) or 0.0)
+        recently = self._clock.time() - seen < self._presence.patience
+        there = self._presence.is_there(row.id) or row.linked is not None
+        return status_of(row.approval, link_open=there, heard_recently=recently), seen
+
+    def _summary(self, row: rows.AgentRow, tags: list[str]) -> AgentSummary:
+        status, seen = self._status(row)
+        return AgentSummary(
+            id=row.id,
+            label=row.label,
+            hostname=row.hostname,
+            ip=row.ip,
+            os=row.os,
+            version=row.version,
+            status=status,
+            last_seen=int(seen),
+            tags=tags,
+        )
+
+    async def detail(self, agent_id: str) -> AgentView:
+        """Show one agent. Raises `NotFound`."""
+        async with self._store.read() as conn:
+            row = await rows.agent_detail(conn, AgentId(agent_id))
+            if row is None:
+                raise writes.no_such_agent(agent_id)
+            tags = (await rows.tags_of(conn, [row.id])).get(row.id, [])
+        summary = self._summary(row, tags)
+        link = self._hub.get(row.id)
+        readings = link.readings if link else None
+        return AgentView(
+            **msgspec.structs.asdict(summary),
+            metrics=msgspec.to_builtins(readings) if readings else row.readings or {},
+            labels=[],
+            abilities=list(row.facts.get("abilities", ())),
+            connection={
+                "link": "open" if link else "none",
+                "address": link.address if link else None,
+                "since": int(link.opened) if link else None,
+                "protocol": link.version if link else None,
+                "paused": link.paused if link else False,
+            },
+            agent_version=row.version,
+            device_id=row.device_id,
+            first_seen=int(row.first_seen),
+            facts=row.facts,
+            approved_by=row.approved_by,
+            approved_at=None if row.approved_at is None else int(row.approved_at),
+            clock_offset=link.clock_offset if link else row.clock_offset,
+            conflict=row.conflict,
+        )
+
+    async def change(
+        self, agent_id: str, *, label: str | None, tags: list[str] | None, by: Caller
+    ) -> AgentView:
+        """Set an agent's label and tags. Raises `NotFound` or `Invalid`."""
+        parsed = None if tags is None else parse_tags(tags)
+        change = writes.Change(agent_id=AgentId(agent_id), by=by.username, label=label, tags=parsed)
+        await self._store.writer.submit(writes.CHANGE_AGENTS, change)
+        return await self.detail(agent_id)
+
+    async def say(self, agent_id: str, approval: Approval, by: Caller) -> AgentView:
+        """Approve or decline an agent and tell it at once. Raises `NotFound`."""
+        word = writes.Say(agent_id=AgentId(agent_id), approval=approval, by=by.username)
+        if await self._store.writer.submit(writes.SAY_APPROVAL, word):
+            self._hub.post(AgentId(agent_id), (ApprovalChanged(approval=approval),))
+            if approval is Approval.APPROVED:
+                await self._on_approved(AgentId(agent_id))
+        return await self.detail(agent_id)
+
+    async def delete(self, agent_id: str, by: Caller) -> None:
+        """Delete an agent with all its history: its key is dead at once, its link closed, told why."""
+        known = AgentId(agent_id)
+        blobs = await self._store.writer.submit(
+            writes.DELETE_AGENTS, writes.Deletion(agent_id=known, by=by.username)
+        )
+        self._presence.forget(known)
+        self._hub.post(known, (Removed(detail=f"Deleted at the center by {by.username}."),))
+        link = self._hub.get(known)
+        if link is not None:
+            self._hub.cut(link, NORMAL, "deleted")
+        for key in blobs:
+            await self._blobs.delete(key)
+
+    async def counts(self) -> dict[str, int]:
+        """Count agents: by approval, and those with an open link here."""
+        async with self._store.read() as conn:
+            counted = await rows.count_by_approval(conn)
+        return {**counted, "linked": len(self._hub)}

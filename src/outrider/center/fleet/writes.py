@@ -1,0 +1,242 @@
+"""What changes agents: enrolment, approval, labels and tags, deletion."""
+
+from collections.abc import Sequence
+
+import msgspec
+import sqlalchemy as sa
+
+from outrider.center.fleet.keys import spend
+from outrider.center.fleet.tag_rows import replace_tags
+from outrider.center.store.schema import agents, commands
+from outrider.center.store.writer import Transaction
+from outrider.domain.connection_states import APPROVAL, Approval
+from outrider.domain.errors import NotFound, OutriderError
+from outrider.domain.ids import AgentId, new_agent_id
+from outrider.protocol.messages import Facts
+
+
+class Enrolment(msgspec.Struct, frozen=True, kw_only=True):
+    """A host that asks to join; its identity has been proved before."""
+
+    key_id: str
+    secret_hash: bytes
+    device_id: str
+    public_key: str
+    agent_key_hash: bytes
+    facts: Facts
+    label: str
+    address: str
+
+
+class Enrolled(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to an enrolment; `fresh` is False when it repeats an earlier one."""
+
+    agent_id: AgentId
+    approval: Approval
+    label: str
+    fresh: bool
+    key_id: str
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """What a person changes of an agent; None leaves it."""
+
+    agent_id: AgentId
+    by: str
+    label: str | None = None
+    tags: tuple[str, ...] | None = None
+
+
+class Say(msgspec.Struct, frozen=True, kw_only=True):
+    """An administrator's word about an agent."""
+
+    agent_id: AgentId
+    approval: Approval
+    by: str
+
+
+class Deletion(msgspec.Struct, frozen=True, kw_only=True):
+    """An agent to be deleted."""
+
+    agent_id: AgentId
+    by: str
+
+
+def no_such_agent(agent_id: str) -> NotFound:
+    """Make the error for an agent that does not exist."""
+    return NotFound(f"There is no agent {agent_id[:80]}.", agent_id=agent_id[:80])
+
+
+class EnrolAgents:
+    """Enrol agents; asking again with the same key pair and agent key gives the first answer."""
+
+    name = "enrol agents"
+    rank = 20
+
+    async def apply(self, tx: Transaction, items: Sequence[Enrolment]) -> Sequence[Enrolled | Exception]:
+        """Enrol one after the other: each may spend the last use of a key."""
+        results: list[Enrolled | Exception] = []
+        for item in items:
+            try:
+                results.append(await self._enrol(tx, item))
+            except OutriderError as error:
+                results.append(error)
+        return results
+
+    async def _enrol(self, tx: Transaction, item: Enrolment) -> Enrolled:
+        row = (
+            await tx.conn.execute(
+                sa.select(agents.c.id, agents.c.key_hash, agents.c.approval, agents.c.label).where(
+                    agents.c.device_id == item.device_id
+                )
+            )
+        ).one_or_none()
+        if row is not None and bytes(row.key_hash) == item.agent_key_hash:
+            return Enrolled(
+                agent_id=AgentId(row.id),
+                approval=Approval(row.approval),
+                label=row.label,
+                fresh=False,
+                key_id=item.key_id,
+            )
+        key = await spend(tx, item.key_id, item.secret_hash)
+        if row is None:
+            return await self._add(
+                tx, item, approve=key.approve, label=item.label or key.label, tags=key.tags
+            )
+        approval = Approval(row.approval)
+        if key.approve and approval is Approval.PENDING:
+            approval = Approval.APPROVED
+        await tx.conn.execute(
+            sa.update(agents)
+            .where(agents.c.id == row.id)
+            .values(
+                key_hash=item.agent_key_hash,
+                public_key=item.public_key,
+                approval=approval.value,
+                enrolment_key_id=item.key_id,
+            )
+        )
+        tx.event("agent.enrolled_again", row.id, {"approval": approval.value, "address": item.address})
+        return Enrolled(
+            agent_id=AgentId(row.id), approval=approval, label=row.label, fresh=True, key_id=item.key_id
+        )
+
+    async def _add(
+        self, tx: Transaction, item: Enrolment, *, approve: bool, label: str, tags: Sequence[str]
+    ) -> Enrolled:
+        agent_id = new_agent_id(tx.now)
+        approval = Approval.APPROVED if approve else Approval.PENDING
+        label = label or item.facts.hostname
+        await tx.conn.execute(
+            sa.insert(agents).values(
+                id=agent_id,
+                device_id=item.device_id,
+                key_hash=item.agent_key_hash,
+                public_key=item.public_key,
+                approval=approval.value,
+                label=label,
+                hostname=item.facts.hostname,
+                ip=item.facts.ip or item.address,
+                os=item.facts.os,
+                os_family=item.facts.os_family,
+                version=item.facts.agent_version,
+                facts=msgspec.to_builtins(item.facts),
+                first_seen=tx.now,
+                last_seen=tx.now,
+                approved_by=f"enrolment key {item.key_id}" if approve else None,
+                approved_at=tx.now if approve else None,
+                enrolment_key_id=item.key_id,
+                generation=0,
+                link_epoch=0,
+            )
+        )
+        await replace_tags(tx, agent_id, tags)
+        tx.event(
+            "agent.enrolled", agent_id, {"label": label, "approval": approval.value, "address": item.address}
+        )
+        return Enrolled(agent_id=agent_id, approval=approval, label=label, fresh=True, key_id=item.key_id)
+
+
+class ChangeAgents:
+    """Set labels and tags."""
+
+    name = "change agents"
+    rank = 21
+
+    async def apply(self, tx: Transaction, items: Sequence[Change]) -> Sequence[None | Exception]:
+        """Apply each change; `NotFound` for an agent that is gone."""
+        results: list[None | Exception] = []
+        for item in items:
+            values = {"id": item.agent_id} if item.label is None else {"label": item.label}
+            done = await tx.conn.execute(
+                sa.update(agents).where(agents.c.id == item.agent_id).values(**values)
+            )
+            if not done.rowcount:
+                results.append(no_such_agent(item.agent_id))
+                continue
+            if item.tags is not None:
+                await replace_tags(tx, item.agent_id, item.tags)
+            changed = {"label": item.label, "tags": item.tags, "by": item.by}
+            tx.event("agent.changed", item.agent_id, {k: v for k, v in changed.items() if v is not None})
+            results.append(None)
+        return results
+
+
+class SayApproval:
+    """Approve or decline agents; saying the same again changes nothing."""
+
+    name = "approve or decline agents"
+    rank = 22
+
+    async def apply(self, tx: Transaction, items: Sequence[Say]) -> Sequence[bool | Exception]:
+        """Return for each whether it changed anything; `NotFound` for an agent that is gone."""
+        results: list[bool | Exception] = []
+        for item in items:
+            current = (
+                await tx.conn.execute(sa.select(agents.c.approval).where(agents.c.id == item.agent_id))
+            ).scalar_one_or_none()
+            if current is None:
+                results.append(no_such_agent(item.agent_id))
+            elif Approval(current) is item.approval:
+                results.append(False)
+            else:
+                APPROVAL.check(Approval(current), item.approval)
+                await tx.conn.execute(
+                    sa.update(agents)
+                    .where(agents.c.id == item.agent_id)
+                    .values(approval=item.approval.value, approved_by=item.by, approved_at=tx.now)
+                )
+                tx.event(f"agent.{item.approval.value}", item.agent_id, {"by": item.by})
+                results.append(True)
+        return results
+
+
+class DeleteAgents:
+    """Delete agents with all their history; returns the blobs that held output."""
+
+    name = "delete agents"
+    rank = 90
+
+    async def apply(self, tx: Transaction, items: Sequence[Deletion]) -> Sequence[list[str] | Exception]:
+        """Delete each; `NotFound` for an agent that is gone."""
+        results: list[list[str] | Exception] = []
+        for item in items:
+            blobs = await tx.conn.execute(
+                sa.select(commands.c.stdout_blob, commands.c.stderr_blob).where(
+                    commands.c.agent_id == item.agent_id,
+                    sa.or_(commands.c.stdout_blob.is_not(None), commands.c.stderr_blob.is_not(None)),
+                )
+            )
+            keys = [key for row in blobs for key in row if key is not None]
+            done = await tx.conn.execute(sa.delete(agents).where(agents.c.id == item.agent_id))
+            if done.rowcount:
+                tx.event("agent.deleted", item.agent_id, {"by": item.by})
+            results.append(keys if done.rowcount else no_such_agent(item.agent_id))
+        return results
+
+
+ENROL_AGENTS = EnrolAgents()
+CHANGE_AGENTS = ChangeAgents()
+SAY_APPROVAL = SayApproval()
+DELETE_AGENTS = DeleteAgents()

@@ -1,0 +1,1 @@
+"""Is the center well: health, readiness, figures for Prometheus."""

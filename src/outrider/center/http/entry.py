@@ -1,0 +1,27 @@
+"""The front door: agents' WebSockets go straight to the link, everything else to the routes.
+
+Ten thousand links stay open for days; each frame of a framework's call stack below them would be
+held ten thousand times.
+"""
+
+from collections.abc import Mapping
+
+from litestar.types import ASGIApp, Receive, Scope, Send
+
+
+class Entry:
+    """One ASGI application that chooses by path."""
+
+    def __init__(self, routes: ASGIApp, sockets: Mapping[str, ASGIApp]) -> None:
+        """Take the routes and the applications behind each WebSocket path."""
+        self._routes = routes
+        self._sockets = sockets
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand the connection to the application that serves it."""
+        if scope["type"] == "websocket":
+            socket = self._sockets.get(scope["path"])
+            if socket is not None:
+                await socket(scope, receive, send)
+                return
+        await self._routes(scope, receive, send)

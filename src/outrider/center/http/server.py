@@ -1,0 +1,189 @@
+"""Listening: uvicorn on a socket of ours, as a service."""
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from asyncio import TimerHandle, Transport
+from collections.abc import Iterator
+from typing import Any, Final
+
+import uvicorn
+from litestar.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from outrider.center.settings import Address
+from outrider.kit import logs
+from outrider.kit.supervise import Ready, StopAll
+from outrider.kit.tasks import Tasks
+from outrider.protocol.messages import MAX_FRAME
+
+BACKLOG: Final = 4096
+MAX_HEAD: Final = 64 * 1024
+HEAD_WITHIN: Final = 20.0
+_STOP_WITHIN: Final = 3
+_KEEP_ALIVE: Final = 75
+_DEAD_AFTER_MS: Final = 60_000
+_MAX_SOCKET_FRAME: Final = MAX_FRAME + 1024
+
+log = logs.get(__name__)
+
+
+class BoundedHead(HttpToolsProtocol):
+    """uvicorn's protocol with bounds on a request's head: its size, and how long it may take to come."""
+
+    _head = 0
+    _late: TimerHandle | None = None
+
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as uvicorn's own
+        """Start the time a head may take."""
+        super().connection_made(transport)
+        self._late = self.loop.call_later(HEAD_WITHIN, self._too_late)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the timer with the connection."""
+        self._done()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Count what comes before the head is whole."""
+        if self._late is not None:
+            self._head += len(data)
+            if self._head > MAX_HEAD and not self._is_body(data):
+                self._refuse(b"431 Request Header Fields Too Large")
+                return
+        super().data_received(data)
+
+    def _is_body(self, data: bytes) -> bool:
+        """One large read may hold a small head and the beginning of a body."""
+        return self._head == len(data) and 0 <= data.find(b"\r\n\r\n") <= MAX_HEAD
+
+    def on_headers_complete(self) -> None:
+        """Stop counting: the head is whole."""
+        self._done()
+        super().on_headers_complete()
+
+    def on_message_begin(self) -> None:
+        """Count anew for the next request of a kept connection."""
+        super().on_message_begin()
+        self._head = 0
+        if self._late is None:
+            self._late = self.loop.call_later(HEAD_WITHIN, self._too_late)
+
+    def _done(self) -> None:
+        self._head = 0
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+
+    def _too_late(self) -> None:
+        self._late = None
+        self._refuse(b"408 Request Timeout")
+
+    def _refuse(self, status: bytes) -> None:
+        if not self.transport.is_closing():
+            self.transport.write(
+                b"HTTP/1.1 " + status + b"\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+            )
+            self.transport.close()
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, ready: Ready) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Say ready once the sockets are listened on."""
+        await super().startup(sockets)
+        self._ready()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals to the supervisor."""
+        yield
+
+
+class Listener:
+    """One address that the center serves, as a service: when it is cancelled it lets requests end first."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        address: Address,
+        *,
+        context: ssl.SSLContext | None = None,
+        trusted_proxies: list[str] | None = None,
+    ) -> None:
+        """Serve `app` on `address`, over TLS with a `context`."""
+        self._app = app
+        self._wanted = address
+        self._context = context
+        self._trusted_proxies = trusted_proxies
+        self.address = address
+        self.name = f"listener {'https' if context else 'http'} {address.host}:{address.port}"
+
+    async def serve(self, ready: Ready) -> None:
+        """Listen until stopped. Raises StopAll when the address can't be had."""
+        try:
+            listening = bind(self._wanted)
+        except OSError as error:
+            raise StopAll(
+                f"can't listen on {self._wanted.host}:{self._wanted.port}: {error.strerror}; "
+                "choose another address or stop what uses this one"
+            ) from error
+        with contextlib.closing(listening):
+            host, port = listening.getsockname()[:2]
+            self.address = Address(host, port)
+            server = _Server(self._config(), ready)
+            async with Tasks(self.name) as tasks:
+                serving = tasks.start("uvicorn", server.serve(sockets=[listening]))
+                try:
+                    await asyncio.shield(serving)
+                except asyncio.CancelledError:
+                    server.should_exit = True
+                    await serving
+                    raise
+
+    def _config(self) -> uvicorn.Config:
+        context = self._context
+        options: dict[str, Any] = {}
+        if context is not None:
+            options["ssl_context_factory"] = lambda _config, _default: context
+        if self._trusted_proxies:
+            options["forwarded_allow_ips"] = self._trusted_proxies
+        return uvicorn.Config(
+            self._app,
+            http=BoundedHead,
+            ws="websockets-sansio",
+            ws_max_size=_MAX_SOCKET_FRAME,
+            ws_ping_interval=None,
+            ws_per_message_deflate=False,
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=bool(self._trusted_proxies),
+            backlog=BACKLOG,
+            timeout_keep_alive=_KEEP_ALIVE,
+            timeout_graceful_shutdown=_STOP_WITHIN,
+            **options,
+        )
+
+
+def bind(address: Address) -> socket.socket:
+    """Open a listening socket whose connections notice a peer that is gone."""
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _DEAD_AFTER_MS)
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        listening.bind((address.host, address.port))
+        listening.listen(BACKLOG)
+        listening.setblocking(False)
+    except BaseException:
+        listening.close()
+        raise
+    return listening

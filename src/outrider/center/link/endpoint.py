@@ -1,0 +1,149 @@
+"""The WebSocket that agents dial: `/api/agents/link`.
+
+An agent shows its id and key in the headers of the upgrade, so that a stranger never gets a socket.
+"""
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any, Final, Protocol
+
+import msgspec
+from litestar.types import Receive, Scope, Send
+
+from outrider.center.http.addresses import address_in
+from outrider.center.http.problems import MEDIA_TYPE, Problem, status_of
+from outrider.center.link.hub import Hub
+from outrider.center.link.open_link import OpenLink
+from outrider.domain.errors import LinkFault, LinkRefused, OutriderError, Unavailable
+from outrider.domain.ids import AgentId
+from outrider.kit import logs
+from outrider.kit.clock import Clock
+from outrider.protocol.link import FAULT
+from outrider.protocol.messages import FromAgent, Hello, Refused, Welcome
+
+PATH: Final = "/api/agents/link"
+STREAMS_PATH: Final = "/api/agents/streams"
+BUSY_RETRY: Final = 5.0
+
+log = logs.get(__name__)
+
+
+class AgentRooms(Protocol):
+    """What the rooms do with a link. Wired in `app.py`."""
+
+    async def admit(self, agent_id: str, key: str) -> AgentId:
+        """Check an agent's key. Raises `Unauthenticated`, `Forbidden` or `NotFound`."""
+
+    async def greet(self, link: OpenLink, hello: Hello) -> Welcome:
+        """Decide about a link. Raises `LinkRefused`."""
+
+    async def opened(self, link: OpenLink, hello: Hello) -> None:
+        """Deliver what waits for an agent that has just been welcomed."""
+
+    async def take(self, link: OpenLink, messages: Sequence[FromAgent]) -> None:
+        """Store what an agent says; returns when it is on disk."""
+
+    async def left(self, link: OpenLink) -> None:
+        """Note that a link is gone."""
+
+
+class LinkEndpoint:
+    """The ASGI application behind `PATH`."""
+
+    def __init__(self, rooms: AgentRooms, hub: Hub, clock: Clock, *, heartbeat: float) -> None:
+        """Take the rooms that decide and the hub that keeps open links."""
+        self._rooms = rooms
+        self._hub = hub
+        self._clock = clock
+        self._heartbeat = heartbeat
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection until it ends."""
+        await receive()
+        try:
+            agent_id = await self._rooms.admit(*credentials(scope))
+        except OutriderError as error:
+            await deny(scope, send, error)
+            return
+        await send({"type": "websocket.accept", "subprotocol": None, "headers": []})
+        # Litestar's event types are TypedDicts for one event each; ours are plain dicts of the same shape.
+        link = OpenLink(agent_id, address_in(scope), send, self._clock, self._heartbeat)  # type: ignore[arg-type]
+        try:
+            await self._serve(link, receive)
+        except LinkFault as fault:
+            log.info("link broken", agent_id=agent_id, reason=fault.detail)
+        finally:
+            if self._hub.remove(link):
+                await self._rooms.left(link)
+
+    async def _serve(self, link: OpenLink, receive: Receive) -> None:
+        while not link.is_closed:
+            event: Any = await receive()
+            if event["type"] == "websocket.disconnect":
+                link.stopping = event.get("reason") == "stopping"
+                return
+            frame = event.get("bytes")
+            if frame is None:
+                await link.close(FAULT, "frames are binary")
+                return
+            messages = await link.received(frame)
+            if messages and not link.is_closed:
+                await self._handle(link, messages)
+
+    async def _handle(self, link: OpenLink, messages: Sequence[FromAgent]) -> None:
+        first = messages[0]
+        if isinstance(first, Hello):
+            await self._greet(link, first)
+            messages = messages[1:]
+        if messages and not link.is_closed:
+            try:
+                await self._rooms.take(link, messages)
+            except Unavailable as error:
+                log.error(
+                    "a report could not be stored; the agent keeps it",
+                    agent_id=link.agent_id,
+                    reason=error.detail,
+                )
+                await link.close(FAULT, "the center can't store now")
+
+    async def _greet(self, link: OpenLink, hello: Hello) -> None:
+        try:
+            welcome = await self._rooms.greet(link, hello)
+        except LinkRefused as refused:
+            await link.refuse(
+                Refused(
+                    code=str(refused.fields.get("reason", refused.code)),
+                    detail=refused.detail,
+                    retry_after=float(refused.fields.get("retry_after", 0.0)),
+                )
+            )
+            return
+        except Unavailable as error:
+            await link.refuse(Refused(code=error.code, detail=error.detail, retry_after=BUSY_RETRY))
+            return
+        await link.welcome(welcome)
+        self._hub.add(link)
+        await self._rooms.opened(link, hello)
+
+
+def credentials(scope: Scope) -> tuple[str, str]:
+    """Read the agent's id and key from the headers; empty when missing."""
+    found = {b"x-agent-id": b"", b"x-agent-key": b""}
+    for name, value in scope["headers"]:
+        if name in found:
+            found[name] = value
+    return found[b"x-agent-id"].decode("latin-1"), found[b"x-agent-key"].decode("latin-1")
+
+
+async def deny(scope: Scope, send: Send, error: OutriderError) -> None:
+    """Answer the upgrade with a problem document, or close it where the server can't."""
+    if "websocket.http.response" not in scope.get("extensions", {}):
+        await send({"type": "websocket.close", "code": 4403, "reason": error.code})
+        return
+    status = status_of(error)
+    problem = Problem(title=HTTPStatus(status).phrase, status=status, code=error.code, detail=error.detail)
+    headers = [(b"content-type", MEDIA_TYPE.encode())]
+    start: Any = {"type": "websocket.http.response.start", "status": status, "headers": headers}
+    body: Any = {"type": "websocket.http.response.body", "body": msgspec.json.encode(problem)}
+    await send(start)
+    await send(body)

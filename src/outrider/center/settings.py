@@ -1,0 +1,84 @@
+"""The center's settings: a TOML file and `OUTRIDER_*` variables, which win."""
+
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Meta
+
+DAY = 86400.0
+
+
+class CenterSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a person can set. Durations are seconds."""
+
+    home: Annotated[Path, Meta(description="Data folder: database, blobs, keys.")] = Path(
+        "~/.local/share/outrider"
+    )
+    listen: Annotated[
+        str,
+        Meta(description="Plain HTTP address; any but a loopback one needs a trusted proxy. Empty: none."),
+    ] = "127.0.0.1:8080"
+    tls_listen: Annotated[str, Meta(description="HTTPS address, such as 0.0.0.0:8443. Empty: none.")] = ""
+    tls_certificate: Annotated[
+        str, Meta(description="Your certificate chain (PEM). Empty: the center's own CA.")
+    ] = ""
+    tls_key: Annotated[str, Meta(description="The key of tls_certificate (PEM).")] = ""
+    tls_authority: Annotated[str, Meta(description="The CA that agents pin for tls_certificate (PEM).")] = ""
+    public_url: Annotated[str, Meta(description="The address people and agents reach this center by.")] = ""
+    trusted_proxies: Annotated[
+        list[str],
+        Meta(description="Proxy addresses or networks whose X-Forwarded-For and -Proto are believed."),
+    ] = []
+    admin_password: Annotated[
+        str, Meta(description="Password of the first user, admin. Empty: made and printed.")
+    ] = ""
+    master_key: Annotated[
+        str, Meta(description="32 bytes, base64: seals secrets. Empty: the file master.key.")
+    ] = ""
+    database_url: Annotated[str, Meta(description="postgresql://... Empty: SQLite in the data folder.")] = ""
+    blobs_url: Annotated[
+        str, Meta(description="file:///folder or s3://bucket/prefix. Empty: in the data folder.")
+    ] = ""
+    bus_url: Annotated[str, Meta(description="Bus for several replicas. Empty: chosen by the store.")] = ""
+    session_hours: Annotated[float, Meta(gt=0, le=24 * 365, description="How long a sign-in lasts.")] = 24.0
+    events_days: Annotated[float, Meta(gt=0, description="How long events are kept.")] = 7.0
+    commands_days: Annotated[float, Meta(gt=0, description="How long ended commands are kept.")] = 90.0
+    heartbeat: Annotated[
+        float, Meta(ge=0.2, le=300, description="Seconds between an agent's heartbeats.")
+    ] = 10.0
+    log_level: Annotated[str, Meta(description="debug, info, warning or error.")] = "info"
+    log_format: Annotated[str, Meta(description="text or json.")] = "text"
+
+
+class Address(msgspec.Struct, frozen=True):
+    """A host and port to listen on."""
+
+    host: str
+    port: int
+
+    @property
+    def is_loopback(self) -> bool:
+        """Tell whether only this machine can reach the address."""
+        return self.host in ("localhost", "::1") or self.host.startswith("127.")
+
+    def url(self, scheme: str) -> str:
+        """Write the address as a URL people can open; a wildcard is shown as the loopback."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.host, self.host)  # noqa: S104 (compared, not bound)
+        if ":" in host and not host.startswith("["):
+            host = f"[{host}]"
+        return f"{scheme}://{host}:{self.port}"
+
+
+def parse_address(text: str, setting: str) -> Address:
+    """Read `host:port`. Raises ValueError naming the setting."""
+    parts = urlsplit(f"//{text}")
+    try:
+        port = parts.port
+    except ValueError:
+        port = None
+    if not parts.hostname or port is None or parts.path:
+        message = f"{setting} must be host:port, such as 127.0.0.1:8080, not {text!r}"
+        raise ValueError(message)
+    return Address(parts.hostname, port)

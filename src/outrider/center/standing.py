@@ -1,0 +1,97 @@
+"""What the center knows of itself: its epoch, how far its event log has come, small facts in `meta`."""
+
+import secrets
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from outrider.center.store import events
+from outrider.center.store.engine import Store
+from outrider.center.store.events import Event
+from outrider.center.store.schema import meta
+from outrider.center.store.writer import Transaction
+from outrider.kit import logs
+from outrider.protocol.messages import CenterSeen
+
+log = logs.get(__name__)
+
+EPOCH: Final = "epoch"
+
+
+class Fact(msgspec.Struct, frozen=True, kw_only=True):
+    """A small fact to be kept; `event` names what it tells the event log, if anything."""
+
+    key: str
+    value: str
+    event: str = ""
+
+
+class KeepFacts:
+    """Keep facts in `meta`, replacing what was there."""
+
+    name = "keep facts"
+    rank = 1
+
+    async def apply(self, tx: Transaction, items: Sequence[Fact]) -> Sequence[None]:
+        """Write them all."""
+        for item in items:
+            await tx.conn.execute(sa.delete(meta).where(meta.c.key == item.key))
+            await tx.conn.execute(sa.insert(meta).values(key=item.key, value=item.value))
+            if item.event:
+                tx.event(item.event, "center", {})
+        return [None] * len(items)
+
+
+KEEP_FACTS = KeepFacts()
+
+
+async def fact(conn: AsyncConnection, key: str) -> str | None:
+    """Read a fact."""
+    found: str | None = (
+        await conn.execute(sa.select(meta.c.value).where(meta.c.key == key))
+    ).scalar_one_or_none()
+    return found
+
+
+class Standing:
+    """The center's epoch and position, as agents are told them.
+
+    An agent that has seen more of this epoch than the center remembers has met a later state of it:
+    the database was restored from an older copy. The center then takes a new epoch.
+    """
+
+    def __init__(self, store: Store, position: int) -> None:
+        """Begin where the store stands; `load` is the way to get one."""
+        self._store = store
+        self.epoch = store.epoch
+        self.position = position
+        store.writer.subscribe(self._advance)
+
+    @classmethod
+    async def load(cls, store: Store) -> "Standing":
+        """Read where the store stands."""
+        async with store.read() as conn:
+            return cls(store, await events.newest(conn))
+
+    def _advance(self, written: Sequence[Event]) -> None:
+        self.position = written[-1].position
+
+    def seen(self) -> CenterSeen:
+        """Say what an agent that is welcomed now has seen."""
+        return CenterSeen(epoch=self.epoch, position=self.position)
+
+    async def was_restored(self, seen: CenterSeen) -> bool:
+        """Tell whether an agent has seen another, later center than this; takes a new epoch at the first sign."""
+        if seen.epoch != self.epoch:
+            return True
+        if seen.position <= self.position:
+            return False
+        log.warning("the database is older than what agents have seen: it was restored; a new epoch begins")
+        self.epoch = secrets.token_urlsafe(12)
+        await self._store.writer.submit(
+            KEEP_FACTS, Fact(key=EPOCH, value=self.epoch, event="center.restored")
+        )
+        return True

@@ -1,0 +1,49 @@
+"""All `OUTRIDER_*` variables of all programs.
+
+Agent, center and CLI often run in one environment: each takes its own variables and lets the others'
+pass, but refuses one that nobody knows. A test holds this list to the settings themselves.
+"""
+
+from typing import Final
+
+ALL: Final = frozenset(
+    f"OUTRIDER_{name}"
+    for name in (
+        "ADMIN_PASSWORD",
+        "ANNOUNCE_FD",
+        "BLOBS_URL",
+        "BUS_URL",
+        "CENTER",
+        "CENTER_URL",
+        "CLIENT_API_PORT",
+        "COMMANDS_DAYS",
+        "COMMAND_ID",
+        "CONFIG",
+        "DATABASE_URL",
+        "DEBUG",
+        "EDGE_API_LISTEN",
+        "ENROLMENT_KEY",
+        "EVENTS_DAYS",
+        "HEARTBEAT",
+        "HOME",
+        "LABEL",
+        "LINK_LISTEN",
+        "LISTEN",
+        "LOG_FILE",
+        "LOG_FORMAT",
+        "LOG_LEVEL",
+        "MASTER_KEY",
+        "MAX_PARALLEL",
+        "PARENT_FD",
+        "PEER_LISTEN",
+        "POLICY",
+        "PUBLIC_URL",
+        "RESTART_FD",
+        "SESSION_HOURS",
+        "TLS_AUTHORITY",
+        "TLS_CERTIFICATE",
+        "TLS_KEY",
+        "TLS_LISTEN",
+        "TRUSTED_PROXIES",
+    )
+)
