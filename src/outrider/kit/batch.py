@@ -24,11 +24,17 @@ class FlushCancelled(Exception):
 
 
 class _Pending(Generic[Item, Result]):
-    __slots__ = ("answer", "item")
+    __slots__ = ("answer", "item", "taken")
 
-    def __init__(self, item: Item, answer: asyncio.Future[Result]) -> None:
+    def __init__(self, item: Item, loop: asyncio.AbstractEventLoop) -> None:
         self.item = item
-        self.answer = answer
+        self.answer: asyncio.Future[Result] = loop.create_future()
+        #: Set while the item stands in line for room; done when it has left the line, either way.
+        self.taken: asyncio.Future[None] | None = None
+
+    def leave_line(self) -> None:
+        if self.taken is not None and not self.taken.done():
+            self.taken.set_result(None)
 
     def settle(self, result: Result | Exception) -> None:
         # A submitter that was cancelled has cancelled its answer too: its item is written all the same.
@@ -68,13 +74,16 @@ class Batcher(Generic[Item, Result]):
         self._flush = flush
         self._max_items = max_items
         self._pending: deque[_Pending[Item, Result]] = deque()
-        self._room = asyncio.Semaphore(max_pending)
+        # Who finds no room stands in line and is moved up by whoever makes room. A semaphore would do the
+        # same, but looks through all who wait at each release: with thousands in line that costs most.
+        self._line: deque[_Pending[Item, Result]] = deque()
+        self._max_pending = max_pending
         self._wake = asyncio.Event()
         self._closed = False
 
     async def submit(self, item: Item) -> Result:
         """Return the item's result once it is written. Raises its exception, or Closed."""
-        return await (await self._enqueue(item))
+        return await self._enter(item).answer
 
     async def submit_many(self, items: Iterable[Item]) -> list[Result]:
         """Return the items' results, in order, once all are written.
@@ -82,7 +91,12 @@ class Batcher(Generic[Item, Result]):
         Raises the first item's exception if any failed; the others are written all the same. Raises Closed
         when the batcher stops before it has taken all of them.
         """
-        answers = [await self._enqueue(item) for item in items]
+        answers = []
+        for item in items:
+            entered = self._enter(item)
+            answers.append(entered.answer)
+            if entered.taken is not None:
+                await _until_taken(entered.taken, entered.answer)
         if answers:
             await asyncio.wait(answers)
         return [answer.result() for answer in answers]
@@ -90,18 +104,19 @@ class Batcher(Generic[Item, Result]):
     async def serve(self, ready: Ready) -> None:
         """Write batches until cancelled, then write what waits and end."""
         self._closed = False
+        ready()
         # A task of its own, so that stopping the service does not interrupt a flush.
         writing = asyncio.get_running_loop().create_task(self._write_batches(), name=f"{self.name}/write")
-        ready()
         try:
             await asyncio.shield(writing)
         except asyncio.CancelledError:
             self._closed = True
+            self._refuse(self._line)
             self._wake.set()
             try:
                 await writing
             finally:
-                self._refuse(self._pending)
+                self._refuse(self._pending)  # there are some only if this stop was cut short
             raise
 
     @property
@@ -109,27 +124,32 @@ class Batcher(Generic[Item, Result]):
         """How many items wait to be written."""
         return len(self._pending)
 
-    async def _enqueue(self, item: Item) -> asyncio.Future[Result]:
-        self._check_open()
-        await self._room.acquire()
-        try:
-            self._check_open()
-        except Closed:
-            self._room.release()  # the next one in line wakes up to the same news
-            raise
-        answer: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        self._pending.append(_Pending(item, answer))
-        self._wake.set()
-        return answer
-
-    def _check_open(self) -> None:
+    def _enter(self, item: Item) -> _Pending[Item, Result]:
         if self._closed:
             msg = f"{self.name} has stopped"
             raise Closed(msg)
+        loop = asyncio.get_running_loop()
+        entered: _Pending[Item, Result] = _Pending(item, loop)
+        if len(self._pending) < self._max_pending:
+            self._pending.append(entered)
+            self._wake.set()
+        else:
+            entered.taken = loop.create_future()
+            self._line.append(entered)
+        return entered
 
-    def _refuse(self, items: Iterable[_Pending[Item, Result]]) -> None:
-        for pending in items:
-            pending.settle(Closed(f"{self.name} was made to stop before it wrote this"))
+    def _move_up(self) -> None:
+        while self._line and len(self._pending) < self._max_pending:
+            first = self._line.popleft()
+            if not first.answer.cancelled():
+                self._pending.append(first)
+            first.leave_line()
+
+    def _refuse(self, items: deque[_Pending[Item, Result]]) -> None:
+        while items:
+            refused = items.popleft()
+            refused.settle(Closed(f"{self.name} was made to stop before it wrote this"))
+            refused.leave_line()
 
     async def _write_batches(self) -> None:
         while True:
@@ -137,8 +157,9 @@ class Batcher(Generic[Item, Result]):
                 batch = self._take_batch()
                 try:
                     await self._write(batch)
-                finally:
-                    self._refuse(batch)  # nobody waits for ever; who has an answer keeps it
+                except BaseException:
+                    self._refuse(deque(batch))  # nobody waits for ever; who has an answer keeps it
+                    raise
             if self._closed:
                 return
             self._wake.clear()
@@ -146,8 +167,7 @@ class Batcher(Generic[Item, Result]):
 
     def _take_batch(self) -> list[_Pending[Item, Result]]:
         batch = [self._pending.popleft() for _ in range(min(self._max_items, len(self._pending)))]
-        for _ in batch:
-            self._room.release()
+        self._move_up()
         return batch
 
     async def _write(self, batch: list[_Pending[Item, Result]]) -> None:
@@ -175,6 +195,14 @@ class Batcher(Generic[Item, Result]):
             msg = f"{self.name}: the flush of {len(batch)} items gave {len(results)} results"
             raise FlushMismatch(msg)
         return results
+
+
+async def _until_taken(taken: asyncio.Future[None], answer: asyncio.Future[Result]) -> None:
+    try:
+        await taken
+    except asyncio.CancelledError:
+        answer.cancel()  # it never had room, so it is not written either
+        raise
 
 
 def _being_cancelled() -> bool:

@@ -193,6 +193,39 @@ async def test_a_submitter_may_leave_the_line_for_room(tasks: Tasks) -> None:
     assert store.written == [0, 1, 3]
 
 
+async def test_many_wait_for_room_too(tasks: Tasks) -> None:
+    """More items than there is room for are taken as room comes; cancelled, the rest is never taken."""
+    store = Store()
+    store.shut()
+    batcher = _batcher(store, max_items=1, max_pending=2)
+    given_up = iter(range(100))
+    async with _serving(batcher):
+        submitter = tasks.start("submit", batcher.submit_many(given_up))
+        await _settle()
+        assert batcher.waiting == 2
+        assert next(given_up) == 4, "one is being written, two wait, one stands in line, none is read ahead"
+        submitter.cancel()
+        await asyncio.wait({submitter})
+        store.let_pass(10)
+        assert await batcher.submit(200) == "wrote 200"
+    assert store.written == [0, 1, 2, 200]
+
+
+async def test_a_stop_ends_many_that_wait_for_room(tasks: Tasks) -> None:
+    """When the batcher stops before it has taken all items, whoever submitted them is told."""
+    store = Store()
+    store.shut()
+    batcher = _batcher(store, max_items=1, max_pending=1)
+    async with _serving(batcher) as service:
+        submitter = tasks.start("submit", batcher.submit_many(range(10)))
+        await _settle()
+        service.cancel()
+        store.let_pass(10)
+        with pytest.raises(Closed):
+            await submitter
+    assert store.written == [0, 1]
+
+
 async def test_stopping_writes_what_waits(tasks: Tasks) -> None:
     """On a stop what was taken is written; new items and those without room are refused."""
     store = Store()
@@ -244,7 +277,10 @@ async def test_giving_up_leaves_no_submitter_waiting(tasks: Tasks) -> None:
         await asyncio.wait({service})
         results = await asyncio.gather(*submitters, return_exceptions=True)
     assert [type(result) for result in results] == [Closed, Closed, Closed]
-    assert store.written == []
+    store.let_pass(10)
+    async with _serving(batcher):
+        assert await batcher.submit(9) == "wrote 9"
+    assert store.written == [9]
 
 
 async def test_it_serves_again_after_a_stop() -> None:
