@@ -16,7 +16,7 @@ class Account:
     gid: int
     groups: tuple[int, ...]
     home: str
-    shell: str
+    login_shell: str
     switch: bool
 
 
@@ -46,7 +46,7 @@ def find_account(user: str | None) -> Account:
         gid=entry.pw_gid,
         groups=tuple(os.getgrouplist(entry.pw_name, entry.pw_gid)),
         home=entry.pw_dir or "/",
-        shell=entry.pw_shell or "/bin/sh",
+        login_shell=entry.pw_shell or "/bin/sh",
         switch=True,
     )
 
@@ -61,5 +61,5 @@ def _own_account(uid: int) -> Account:
     else:
         name, home, shell = entry.pw_name, entry.pw_dir or "/", entry.pw_shell or "/bin/sh"
     return Account(
-        name=name, uid=uid, gid=gid, groups=tuple(os.getgroups()), home=home, shell=shell, switch=False
+        name=name, uid=uid, gid=gid, groups=tuple(os.getgroups()), home=home, login_shell=shell, switch=False
     )

@@ -23,7 +23,7 @@ def clean_environment(
         "LANG": "C.UTF-8",
         "USER": account.name,
         "LOGNAME": account.name,
-        "SHELL": account.shell,
+        "SHELL": account.login_shell,
         **base,
         **added,
         MARKER: command_id,
