@@ -81,7 +81,7 @@ log = logs.get(__name__)
 class Center:
     """All parts of a running center, wired."""
 
-    def __init__(  # noqa: PLR0913, PLR0915 (a composition root lists all its parts, in their order)
+    def __init__(
         self,
         settings: CenterSettings,
         clock: Clock,
@@ -143,7 +143,7 @@ class Center:
             },
         )
 
-    def _watch(self, agent_id: AgentId, command_id: CommandId, on: bool) -> None:  # noqa: FBT001 (a callback's shape)
+    def _watch(self, agent_id: AgentId, command_id: CommandId, *, on: bool) -> None:
         self.hub.post(agent_id, (Watch(id=command_id, on=on),))
 
     async def _lose(self, agent_ids: Sequence[AgentId]) -> None:
@@ -273,8 +273,8 @@ def _addresses(settings: CenterSettings) -> tuple[Address | None, Address | None
         raise ValueError(message)
     if plain is not None and not plain.is_loopback and not settings.trusted_proxies:
         message = (
-            f"listen is {settings.listen}: plain HTTP is served to this machine only. Use tls_listen for others, "
-            "or name the proxy that adds TLS in trusted_proxies"
+            f"listen is {settings.listen}: plain HTTP is served to this machine only. "
+            "Use tls_listen for others, or name the proxy that adds TLS in trusted_proxies"
         )
         raise ValueError(message)
     return plain, tls

@@ -1,4 +1,4 @@
-"""The enrolment key for the agent on the center's own machine: given until one has joined with it, never after."""
+"""The enrolment key for the agent on the center's own machine, given until one has joined with it."""
 
 from typing import Final
 

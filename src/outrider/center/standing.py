@@ -84,7 +84,7 @@ class Standing:
         return CenterSeen(epoch=self.epoch, position=self.position)
 
     async def was_restored(self, seen: CenterSeen) -> bool:
-        """Tell whether an agent has seen another, later center than this; takes a new epoch at the first sign."""
+        """Tell whether an agent has seen a later center than this; takes a new epoch at the first sign."""
         if seen.epoch != self.epoch:
             return True
         if seen.position <= self.position:

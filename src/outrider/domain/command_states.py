@@ -1,12 +1,12 @@
 """The life of a command, as the center sees it and as the agent sees it."""
 
-from enum import Enum
+from enum import StrEnum
 from typing import Final
 
 from outrider.domain.transitions import Transitions
 
 
-class CommandState(str, Enum):
+class CommandState(StrEnum):
     """A command's state. The last six are final."""
 
     QUEUED = "queued"
@@ -41,7 +41,7 @@ AT_HOST: Final = frozenset({_C.SENT, _C.RUNNING, _C.UNKNOWN})
 """The states in which the agent decides: it may hold, run or have run the command."""
 
 
-class TaskState(str, Enum):
+class TaskState(StrEnum):
     """A command in the agent's spool. `done` is kept until the center has confirmed the result."""
 
     ACCEPTED = "accepted"

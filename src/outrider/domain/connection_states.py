@@ -1,12 +1,12 @@
 """The agent's one connection state machine (seed 000's eight states) and a host's status words."""
 
-from enum import Enum
+from enum import StrEnum
 from typing import Final
 
 from outrider.domain.transitions import Transitions
 
 
-class ConnectionState(str, Enum):
+class ConnectionState(StrEnum):
     """Where the agent stands with its center; the words of seed 000."""
 
     NOT_CONFIGURED = "NOT_CONFIGURED"
@@ -37,7 +37,7 @@ CONNECTION: Final = Transitions(
 )
 
 
-class HostStatus(str, Enum):
+class HostStatus(StrEnum):
     """A host's status at the center (contract 002)."""
 
     ONLINE = "online"
@@ -46,7 +46,7 @@ class HostStatus(str, Enum):
     DECLINED = "declined"
 
 
-class Approval(str, Enum):
+class Approval(StrEnum):
     """What an administrator has said of an agent that enrolled."""
 
     PENDING = "pending"

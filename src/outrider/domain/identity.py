@@ -80,8 +80,10 @@ def judge(known: KnownIdentity, said: Identity, *, center_restored: bool = False
         return Verdict.NEW_SPOOL
     if said.generation < known.generation:
         return Verdict.OLD_SPOOL
-    if said.start == known.start:
-        return Verdict.SAME
+    return Verdict.SAME if said.start == known.start else _judge_start(known, said, center_restored)
+
+
+def _judge_start(known: KnownIdentity, said: Identity, center_restored: bool) -> Verdict:  # noqa: FBT001 (passed on)
     if known.start not in said.earlier_starts and not center_restored:
         return Verdict.FORKED
     if known.machine is not None and said.machine != known.machine:

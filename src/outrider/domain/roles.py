@@ -1,10 +1,10 @@
 """Who may do what: an ordered list of roles, each holding the rights of those before it."""
 
-from enum import Enum
+from enum import StrEnum
 from typing import Final
 
 
-class Role(str, Enum):
+class Role(StrEnum):
     """A user's role. Viewer reads state, operator acts, admin manages, super admin owns."""
 
     VIEWER = "viewer"

@@ -124,6 +124,11 @@ class AgentLink:
         self._beat_at = 0.0
         self._number = 0
 
+    @property
+    def is_closed(self) -> bool:
+        """Tell whether the link has ended."""
+        return self.state is LinkState.CLOSED
+
     def begin(self) -> list[AgentEffect]:
         """Greet the center."""
         return [Send(FROM_AGENT.encode((self._hello,)))]
@@ -137,7 +142,7 @@ class AgentLink:
 
     def received(self, frame: bytes, now: float) -> list[AgentEffect]:
         """Take in a frame from the center."""
-        if self.state is LinkState.CLOSED:
+        if self.is_closed:
             return []
         self._heard = now
         try:
@@ -146,9 +151,8 @@ class AgentLink:
             return [self._close(FAULT, fault.detail)]
         effects: list[AgentEffect] = []
         for message in messages:
-            effects += self._take(message, now)
-            if self.state is LinkState.CLOSED:
-                break
+            if not self.is_closed:
+                effects += self._take(message, now)
         return effects
 
     def _take(self, message: FromCenter, now: float) -> list[AgentEffect]:

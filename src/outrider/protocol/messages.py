@@ -19,7 +19,6 @@ from outrider.domain.identity import Identity
 from outrider.domain.ids import CommandId
 from outrider.protocol.version import VersionRange
 
-
 Offset = Annotated[int, Meta(ge=0, le=2**53)]
 Channel = Literal[1, 2]
 """1 is stdout, 2 is stderr."""

@@ -30,8 +30,8 @@ def agree(ours: VersionRange, theirs: VersionRange) -> int:
         return version
     behind = "the other side" if theirs.highest < ours.lowest else "this side"
     raise NoCommonVersion(
-        f"This side speaks protocol {ours.lowest} to {ours.highest}, the other {theirs.lowest} to {theirs.highest}: "
-        f"update {behind}.",
+        f"This side speaks protocol {ours.lowest} to {ours.highest}, "
+        f"the other {theirs.lowest} to {theirs.highest}: update {behind}.",
         ours=[ours.lowest, ours.highest],
         theirs=[theirs.lowest, theirs.highest],
     )

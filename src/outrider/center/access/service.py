@@ -46,8 +46,8 @@ class AccessService:
         self._store = store
         self._clock = clock
         self._session_seconds = session_seconds
-        self._by_name = KeyedLimiter(_PER_SECOND, _TRIES, clock, max_keys=10_000)
-        self._by_address = KeyedLimiter(_PER_SECOND, _TRIES, clock, max_keys=10_000)
+        self._by_name: KeyedLimiter[str] = KeyedLimiter(_PER_SECOND, _TRIES, clock, max_keys=10_000)
+        self._by_address: KeyedLimiter[str] = KeyedLimiter(_PER_SECOND, _TRIES, clock, max_keys=10_000)
         self._known: OrderedDict[bytes, tuple[float, Caller]] = OrderedDict()
         self._hashing = asyncio.Semaphore(_HASHERS)
 
@@ -87,7 +87,7 @@ class AccessService:
             raise Unauthenticated("The user name or the password is wrong.")
         return await self._open(user, address=address, client=client)
 
-    def _throttle(self, limiter: KeyedLimiter, key: str) -> None:
+    def _throttle(self, limiter: KeyedLimiter[str], key: str) -> None:
         if not limiter.try_take(key):
             wait = limiter.retry_after(key)
             raise Throttled(f"Too many tries to sign in; try again in {wait:.0f} s.", retry_after=wait)

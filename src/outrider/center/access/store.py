@@ -98,13 +98,13 @@ class AddUsers:
     name = "add users"
     rank = 10
 
-    async def apply(self, tx: Transaction, items: Sequence[NewUser]) -> Sequence[None | Exception]:
+    async def apply(self, tx: Transaction, items: Sequence[NewUser]) -> Sequence[Exception | None]:
         """Insert those whose name is free."""
         names = [item.username for item in items]
         taken = set(
             (await tx.conn.execute(sa.select(users.c.username).where(users.c.username.in_(names)))).scalars()
         )
-        results: list[None | Exception] = []
+        results: list[Exception | None] = []
         for item in items:
             if item.username in taken:
                 results.append(Conflict(f"There is a user {item.username} already."))

@@ -21,8 +21,8 @@ MAX_ORDERS: Final = 64
 """Orders in one message: each may hold a script of 256 KiB, so large ones go out one by one."""
 _MAX_ORDERS_BYTES: Final = 256 * 1024
 _LOST_RECORD: Final = (
-    "The host came back without its record of this command (a new, restored or copied disk): it may have run, "
-    "so it was not run again."
+    "The host came back without its record of this command (a new, restored or copied disk): "
+    "it may have run, so it was not run again."
 )
 
 log = logs.get(__name__)

@@ -1,4 +1,4 @@
-"""Ending commands that nobody could be given in time. Only unsent ones expire here: a host decides on the rest."""
+"""Ending commands that could not be sent in time. Once one is sent, its host decides."""
 
 from typing import Final
 

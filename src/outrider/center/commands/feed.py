@@ -2,16 +2,23 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
 from outrider.domain.ids import AgentId, CommandId
 
 MAX_WAITING: Final = 512 * 1024
-"""Bytes that may wait for one reader; a slower one reads kept output from the store and is told of the rest."""
+"""Bytes that may wait for one reader; a slower one reads kept output from the store."""
+
+
+class Watcher(Protocol):
+    """Asks an agent for output as it comes, or says that nobody reads it any more."""
+
+    def __call__(self, agent_id: AgentId, command_id: CommandId, *, on: bool) -> None:
+        """Ask."""
 
 
 class Piece(msgspec.Struct, frozen=True):
@@ -59,9 +66,9 @@ class Follower:
 
 
 class Feed:
-    """Who follows which command. Tells the agent's side when the first reader comes and the last one leaves."""
+    """Who follows which command. Tells the host when the first reader comes and the last leaves."""
 
-    def __init__(self, watch: Callable[[AgentId, CommandId, bool], None]) -> None:
+    def __init__(self, watch: Watcher) -> None:
         """Take how to ask an agent for output as it comes."""
         self._watch = watch
         self._followers: dict[CommandId, set[Follower]] = {}
@@ -73,14 +80,14 @@ class Feed:
         followers = self._followers.setdefault(command_id, set())
         followers.add(follower)
         if len(followers) == 1:
-            self._watch(agent_id, command_id, True)
+            self._watch(agent_id, command_id, on=True)
         try:
             yield follower
         finally:
             followers.discard(follower)
             if not followers and self._followers.get(command_id) is followers:
                 del self._followers[command_id]
-                self._watch(agent_id, command_id, False)
+                self._watch(agent_id, command_id, on=False)
 
     def is_followed(self, command_id: CommandId) -> bool:
         """Tell whether anybody reads along."""

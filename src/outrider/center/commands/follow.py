@@ -62,7 +62,7 @@ def parse_cursor(text: str | None) -> tuple[int, int]:
 class Following:
     """Makes the event stream of one command."""
 
-    def __init__(  # noqa: PLR0913 (a room's parts are wired here once, by name)
+    def __init__(
         self, store: Store, service: CommandService, feed: Feed, outputs: Outputs, clock: Clock
     ) -> None:
         """Take the parts."""
@@ -99,13 +99,8 @@ class Following:
                     state = row.state
                     yield _event("state", {"status": state.value, "reason": row.reason}, channels)
                 if state in FINAL:
-                    async for event in self._kept(row, channels):
+                    async for event in self._end(row, channels):
                         yield event
-                    for channel in channels.values():
-                        if rest := channel.decode(b"", final=True):
-                            yield _output(channel, channel.position, rest, channels)
-                    view = await self._service.one(agent_id, command_id)
-                    yield sse.encode("result", msgspec.json.encode(view), _cursor(channels))
                     return
                 async for event in self._live(follower, channels):
                     yield event
@@ -131,6 +126,16 @@ class Following:
                 for offset, data in pieces:
                     for event in _put(channel, offset, data, channels):
                         yield event
+
+    async def _end(self, row: rows.CommandRow, channels: dict[int, _Channel]) -> AsyncIterator[bytes]:
+        """Yield the rest of the output, then the result."""
+        async for event in self._kept(row, channels):
+            yield event
+        for channel in channels.values():
+            if rest := channel.decode(b"", final=True):
+                yield _output(channel, channel.position, rest, channels)
+        view = await self._service.one(row.agent_id, row.id)
+        yield sse.encode("result", msgspec.json.encode(view), _cursor(channels))
 
     async def _live(self, follower: Follower, channels: dict[int, _Channel]) -> AsyncIterator[bytes]:
         """Yield output as it comes, until the state changes or it is time to look at the store again."""

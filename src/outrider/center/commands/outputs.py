@@ -32,15 +32,13 @@ class Outputs:
 
     async def whole(self, conn: AsyncConnection, row: rows.CommandRow, channel: int) -> Joined:
         """Read all that is kept of one stream (1 MiB at the most)."""
-        total, key = (
-            (row.stdout_total, row.stdout_blob) if channel == STDOUT else (row.stderr_total, row.stderr_blob)
-        )
-        if key is not None:
-            data = b"".join([part async for part in self._blobs.get(key)])
+        total = row.stdout_total if channel == STDOUT else row.stderr_total
+        kept = await rows.kept_output(conn, row.id, channel)
+        if kept.inline is not None:
+            return join(split(kept.inline, total), max(total, len(kept.inline)))
+        if kept.blob is not None:
+            data = b"".join([part async for part in self._blobs.get(kept.blob)])
             return join(split(data, total), max(total, len(data)))
-        inline = await rows.inline_output(conn, row.id, channel)
-        if inline is not None:
-            return join(split(inline, total), max(total, len(inline)))
         pieces = await rows.output_pieces(conn, row.id, channel)
         end = max((piece.offset + len(piece.data) for piece in pieces), default=0)
         return join(((piece.offset, piece.data) for piece in pieces), max(total, end))
@@ -48,7 +46,7 @@ class Outputs:
     async def beyond(
         self, conn: AsyncConnection, row: rows.CommandRow, channel: int, offset: int, *, limit: int
     ) -> list[tuple[int, bytes]]:
-        """Read what is kept beyond an offset, in order; about `limit` bytes of it, nothing when there is no more."""
+        """Read what is kept beyond an offset, in order: about `limit` bytes, nothing at the end."""
         pieces = [
             (piece.offset, piece.data)
             for piece in await rows.output_pieces(
@@ -73,7 +71,7 @@ class Outputs:
 
 
 class Archive:
-    """Puts ended commands' large output into blobs. A service; what it has not done it finds again by sweep."""
+    """Puts ended commands' large output into blobs. A service; what it missed it finds by sweep."""
 
     name = "output archive"
 
@@ -125,9 +123,9 @@ class Archive:
         archived = steps.Archived(id=command_id, stdout_blob=keys[STDOUT], stderr_blob=keys[STDERR])
         if not await self._store.writer.submit(steps.NOTE_ARCHIVED, archived):
             # Deleted meanwhile: the blobs would belong to nobody.
-            for key in keys.values():
-                if key is not None:
-                    await self._blobs.delete(key)
+            for left in keys.values():
+                if left is not None:
+                    await self._blobs.delete(left)
 
 
 class ShownOutput(msgspec.Struct, frozen=True, kw_only=True):

@@ -78,7 +78,7 @@ class ReportAnswer(msgspec.Struct, frozen=True, kw_only=True):
 class PollingService:
     """Takes reports in and offers commands."""
 
-    def __init__(  # noqa: PLR0913 (a room's parts are wired here once, by name)
+    def __init__(
         self,
         store: Store,
         presence: Presence,

@@ -4,6 +4,7 @@ A report is confirmed only when it is on disk. It may come again, out of order, 
 has ended or was deleted: nothing is counted twice and nothing ends twice.
 """
 
+import functools
 import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -146,9 +147,7 @@ class TakeReports:
             if changed:
                 self._tell(tx, command)
             if changed or command.pieces:
-                tx.after_commit(
-                    lambda command=command, changed=changed: self._publish(command, changed=changed)
-                )
+                tx.after_commit(functools.partial(self._publish, command, changed=changed))
         return results
 
     def _take(
@@ -176,7 +175,7 @@ class TakeReports:
                 case Output():
                     if command:
                         command.output(message)
-                    # For a command that is gone or has ended there is nothing left to keep: let the agent go on.
+                    # A command that is gone or has ended keeps no more: let the agent go on.
                     over = command is None or command.state in FINAL
                     end = (
                         message.offset + len(message.data)
@@ -282,7 +281,7 @@ class TakeReports:
             )
 
     async def _gather_small(self, tx: Transaction, command: _Progress) -> None:
-        """Put an ended command's pieces into its row when they are small; larger ones wait for the archive."""
+        """Put an ended command's pieces into its row when they are small."""
         for channel, column in ((STDOUT, "stdout"), (STDERR, "stderr")):
             if command.ends[channel] > INLINE:
                 tx.after_commit(self._large_output_ended)

@@ -12,6 +12,7 @@ from outrider.center.store.schema import agents, command_output, commands
 from outrider.domain.command_states import ACTIVE, CommandState
 from outrider.domain.connection_states import Approval
 from outrider.domain.ids import AgentId, CommandId
+from outrider.domain.output import STDOUT
 
 HISTORY: Final = 100
 """How many commands a history shows (seed 002)."""
@@ -39,8 +40,6 @@ class CommandRow(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     stdout_total: int
     stderr_total: int
-    stdout_blob: str | None
-    stderr_blob: str | None
     cancel_requested: float | None
     cancelled_by: str | None
 
@@ -110,11 +109,24 @@ async def state_of(conn: AsyncConnection, command_id: CommandId) -> CommandState
     return None if state is None else CommandState(state)
 
 
-async def inline_output(conn: AsyncConnection, command_id: CommandId, channel: int) -> bytes | None:
-    """Read output that is kept with the command itself; None when it is elsewhere (or not there yet)."""
-    column = commands.c.stdout if channel == 1 else commands.c.stderr
-    found = (await conn.execute(sa.select(column).where(commands.c.id == command_id))).scalar_one_or_none()
-    return None if found is None else bytes(found)
+class KeptOutput(msgspec.Struct, frozen=True):
+    """Where an ended command's output is: with the command, or in a blob; else in pieces."""
+
+    inline: bytes | None
+    blob: str | None
+
+
+async def kept_output(conn: AsyncConnection, command_id: CommandId, channel: int) -> KeptOutput:
+    """Say where output is kept now; the answer belongs to this snapshot of the database."""
+    columns = (
+        (commands.c.stdout, commands.c.stdout_blob)
+        if channel == STDOUT
+        else (commands.c.stderr, commands.c.stderr_blob)
+    )
+    found = (await conn.execute(sa.select(*columns).where(commands.c.id == command_id))).one_or_none()
+    if found is None:
+        return KeptOutput(None, None)
+    return KeptOutput(None if found[0] is None else bytes(found[0]), found[1])
 
 
 async def output_pieces(

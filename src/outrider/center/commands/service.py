@@ -58,7 +58,7 @@ class CommandView(msgspec.Struct, frozen=True, kw_only=True):
 class CommandService:
     """What people do with commands."""
 
-    def __init__(  # noqa: PLR0913 (a room's parts are wired here once, by name)
+    def __init__(
         self,
         store: Store,
         delivery: Delivery,

@@ -1,4 +1,4 @@
-"""Steps that the center itself takes with commands: sent, found again, unknown, cancelled, expired, given up."""
+"""Steps that the center itself takes with commands: sent, found again, unknown, cancelled, expired."""
 
 from collections.abc import Collection, Mapping, Sequence
 
@@ -109,7 +109,7 @@ class CancelCommands:
     async def apply(
         self, tx: Transaction, items: Sequence[Cancellation]
     ) -> Sequence[CommandState | Exception]:
-        """Return each command's state afterwards; `NotFound` for an unknown one. An ended one stays as it is."""
+        """Return each command's state afterwards; `NotFound` for an unknown one."""
         results: list[CommandState | Exception] = []
         for item in items:
             found = (

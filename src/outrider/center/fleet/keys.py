@@ -116,9 +116,9 @@ class RevokeKeys:
     name = "revoke enrolment keys"
     rank = 11
 
-    async def apply(self, tx: Transaction, items: Sequence[KeyId]) -> Sequence[None | Exception]:
+    async def apply(self, tx: Transaction, items: Sequence[KeyId]) -> Sequence[Exception | None]:
         """Mark those that exist; `NotFound` for the others."""
-        results: list[None | Exception] = []
+        results: list[Exception | None] = []
         for key_id in items:
             done = await tx.conn.execute(
                 sa.update(enrolment_keys).where(enrolment_keys.c.id == key_id).values(revoked=True)

@@ -47,7 +47,7 @@ class Presence:
 
     name = "presence"
 
-    def __init__(  # noqa: PLR0913 (a room's parts are wired here once, by name)
+    def __init__(
         self,
         store: Store,
         hub: Hub,
@@ -148,8 +148,8 @@ class Presence:
         if older.identity.start != hello.identity.start and await older.answers_probe():
             await self._note_conflict(link, hello)
             raise LinkRefused(
-                "Another machine with this agent's identity is connected: a cloned disk? Remove the agent's folder "
-                "on the copy and enrol it anew.",
+                "Another machine with this agent's identity is connected: a cloned disk? "
+                "Remove the agent's folder on the copy and enrol it anew.",
                 reason="duplicate_identity",
                 retry_after=DUPLICATE_RETRY,
             )

@@ -68,7 +68,7 @@ def _status(wanted: HostStatus, heard_since: float) -> sa.ColumnElement[bool]:
         case HostStatus.OFFLINE:
             return sa.and_(approved, sa.not_(there))
         case HostStatus.PENDING | HostStatus.DECLINED:
-            return agents.c.approval == wanted.value
+            return sa.and_(agents.c.approval == wanted.value)
 
 
 def _contains(text: str) -> sa.ColumnElement[bool]:

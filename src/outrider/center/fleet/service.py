@@ -95,7 +95,7 @@ class MadeKey(msgspec.Struct, frozen=True, kw_only=True):
 class FleetService:
     """What people and agents do with the fleet."""
 
-    def __init__(  # noqa: PLR0913 (a room's parts are wired here once, by name)
+    def __init__(
         self,
         store: Store,
         presence: Presence,
@@ -117,7 +117,7 @@ class FleetService:
         self._clock = clock
         self._pins = pins
         self._on_approved = on_approved
-        self._failures = KeyedLimiter(0.2, 20, clock, max_keys=10_000)
+        self._failures: KeyedLimiter[str] = KeyedLimiter(0.2, 20, clock, max_keys=10_000)
 
     # --- enrolment keys
 
@@ -231,7 +231,8 @@ class FleetService:
         link = self._hub.get(known.id)
         if link is not None and await link.answers_probe():
             raise Conflict(
-                "A machine with this identity is connected: a cloned disk? Remove the agent's folder on the copy."
+                "A machine with this identity is connected: a cloned disk? "
+                "Remove the agent's folder on the copy."
             )
 
     # --- what people see and change

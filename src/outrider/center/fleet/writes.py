@@ -164,9 +164,9 @@ class ChangeAgents:
     name = "change agents"
     rank = 21
 
-    async def apply(self, tx: Transaction, items: Sequence[Change]) -> Sequence[None | Exception]:
+    async def apply(self, tx: Transaction, items: Sequence[Change]) -> Sequence[Exception | None]:
         """Apply each change; `NotFound` for an agent that is gone."""
-        results: list[None | Exception] = []
+        results: list[Exception | None] = []
         for item in items:
             values = {"id": item.agent_id} if item.label is None else {"label": item.label}
             done = await tx.conn.execute(

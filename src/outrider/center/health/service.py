@@ -1,6 +1,5 @@
 """Figures about the center itself."""
 
-import os
 from typing import Final
 
 import psutil
@@ -70,5 +69,5 @@ class HealthService:
         self._memory.set(self._process.memory_info().rss)
         times = self._process.cpu_times()
         self._cpu.set(times.user + times.system)
-        self._files.set(len(os.listdir("/proc/self/fd")))
+        self._files.set(self._process.num_fds())
         return generate_latest(self._registry)

@@ -6,6 +6,7 @@ held ten thousand times.
 
 from collections.abc import Mapping
 
+from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 
@@ -19,7 +20,7 @@ class Entry:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand the connection to the application that serves it."""
-        if scope["type"] == "websocket":
+        if scope["type"] == ScopeType.WEBSOCKET:
             socket = self._sockets.get(scope["path"])
             if socket is not None:
                 await socket(scope, receive, send)

@@ -40,7 +40,8 @@ class PlainPage(OpenAPIRenderPlugin):
         title = html.escape(f"{info['title']} {info['version']}")
         operations = "\n".join(_operations(openapi_schema))
         page = (
-            f"<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
+            f"<!doctype html><html lang=en><meta charset=utf-8>"
+            f"<meta name=viewport content='width=device-width'>"
             f"<title>{title}</title><style>{_STYLE}</style><h1>{title}</h1>"
             f"<p>{html.escape(info.get('description') or '')}</p>"
             f"<p>For programs: <a href='/schema/openapi.json'>openapi.json</a></p>{operations}</html>"

@@ -182,7 +182,7 @@ def bind(address: Address) -> socket.socket:
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         listening.bind((address.host, address.port))
         listening.listen(BACKLOG)
-        listening.setblocking(False)
+        listening.setblocking(False)  # noqa: FBT003 (the standard library takes it by position)
     except BaseException:
         listening.close()
         raise

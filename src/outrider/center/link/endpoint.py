@@ -99,7 +99,7 @@ class LinkEndpoint:
             try:
                 await self._rooms.take(link, messages)
             except Unavailable as error:
-                log.error(
+                log.warning(
                     "a report could not be stored; the agent keeps it",
                     agent_id=link.agent_id,
                     reason=error.detail,
@@ -137,7 +137,7 @@ def credentials(scope: Scope) -> tuple[str, str]:
 
 async def deny(scope: Scope, send: Send, error: OutriderError) -> None:
     """Answer the upgrade with a problem document, or close it where the server can't."""
-    if "websocket.http.response" not in scope.get("extensions", {}):
+    if "websocket.http.response" not in (scope.get("extensions") or {}):
         await send({"type": "websocket.close", "code": 4403, "reason": error.code})
         return
     status = status_of(error)

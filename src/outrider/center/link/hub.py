@@ -60,7 +60,7 @@ class Hub:
         link = self._links.get(agent_id)
         if link is None or not link.queue(messages):
             return False
-        self._tasks.start(f"send to {agent_id}", self._flush(link))
+        self._tasks.spawn(f"send to {agent_id}", self._flush(link))
         return True
 
     def cut(self, link: OpenLink, code: int, reason: str) -> bool:
@@ -69,7 +69,7 @@ class Hub:
         A half-open connection may take no more bytes; nobody waits for it.
         """
         removed = self.remove(link)
-        self._tasks.start(f"close {link.agent_id}", self._close(link, code, reason))
+        self._tasks.spawn(f"close {link.agent_id}", self._close(link, code, reason))
         return removed
 
     async def _close(self, link: OpenLink, code: int, reason: str) -> None:

@@ -30,6 +30,6 @@ class Json(TypeDecorator[Any]):
         """Encode a value on its way in. Raises TypeError for what JSON can't hold."""
         return None if value is None else msgspec.json.encode(value).decode()
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:  # noqa: ANN401 - JSON has any type
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
         """Decode a value on its way out."""
         return None if value is None else msgspec.json.decode(value)
