@@ -9,14 +9,13 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from outrider.kit.supervise import StopAll
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from io import FileIO
 
     from outrider.kit.clock import Clock
@@ -35,11 +34,12 @@ class Ended(Exception):
 
 
 class ChildProgram:
-    """A service: `outrider NAME` in a process of its own."""
+    """A service: one of our daemons in a process of its own."""
 
     def __init__(
         self,
         name: str,
+        words: Sequence[str],
         *,
         environ: Callable[[], Mapping[str, str]],
         announced: Callable[[bytes], None],
@@ -47,12 +47,13 @@ class ChildProgram:
         clock: Clock,
         needed_at_start: bool,
     ) -> None:
-        """`environ` is asked at each start; `announced` gets each line, and the child is ready with the first.
+        """`words` is its command line, `environ` is asked for its environment at each start.
 
-        With `needed_at_start`, a child that ends before it was ever ready stops everything: its reason will
+        `announced` gets each line that it announces; with the first it is ready. With `needed_at_start`, a child that ends before it was ever ready stops everything: its reason will
         not go away by trying again.
         """
         self.name = name
+        self._words = tuple(words)
         self._environ = environ
         self._announced = announced
         self._say = say
@@ -77,10 +78,7 @@ class ChildProgram:
 
     async def _start(self, parent: int, announce: int) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "outrider",
-            self.name,
+            *self._words,
             stdin=asyncio.subprocess.DEVNULL,
             env={**self._environ(), PARENT_FD: str(parent), ANNOUNCE_FD: str(announce)},
             pass_fds=(parent, announce),

@@ -33,12 +33,13 @@ class Where:
 
 def ask(where: Where | None, work: Callable[[AsyncCenter], Awaitable[T]]) -> T:
     """Do `work` with the center that `where` names, signed in. Raises what it raises."""
-    from outrider.client import AsyncCenter
-
     saved = centers.load(centers.default_path(os.environ))
     name, found = saved.find(where.center if where else None)
     if not found.token:
         raise Unauthenticated(f"You are signed out of {name}. Sign in with `outrider login --center {name}`.")
+
+    # Loaded this late, because what went wrong so far is told at once.
+    from outrider.client import AsyncCenter
 
     async def run() -> T:
         async with AsyncCenter(

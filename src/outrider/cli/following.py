@@ -79,6 +79,7 @@ class Follower:
         self._command_id = command_id
         self._printer = printer
         self._screen = asyncio.Lock()
+        self._away = False
 
     async def follow(self) -> Command:
         """Show the output and return the command once it has ended.
@@ -102,6 +103,7 @@ class Follower:
                 async with self._screen:
                     try:
                         await self._take(step)
+                        self._away = isinstance(step, Reconnecting)
                     except BrokenPipeError:
                         await self._center.cancel(self._agent.id, self._command_id)
                         raise
@@ -116,7 +118,9 @@ class Follower:
             case Missed():
                 self._printer.remark(f"{step.end - step.start} bytes of {step.stream} are missing here")
             case Reconnecting():
-                self._printer.remark(f"the center is away ({step.reason}); trying again")
+                # Told once an outage, however many tries it takes.
+                if not self._away:
+                    self._printer.remark(f"the center is away ({step.reason}); trying again")
             case StateChange(status="unknown"):
                 self._printer.remark("the host is silent; what became of the command shows when it is back")
             case StateChange():

@@ -6,7 +6,7 @@ import asyncio
 import getpass
 import os
 import sys
-from pathlib import Path  # noqa: TC003 - cyclopts reads the annotations while the program runs
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 from urllib.parse import urlsplit
 

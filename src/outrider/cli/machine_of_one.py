@@ -44,7 +44,7 @@ class MachineOfOne:
     """Makes the environments of the two daemons and says what they announce."""
 
     def __init__(self, home: Path, environ: Mapping[str, str], say: Callable[[str], None]) -> None:
-        """`home` is the data folder, `environ` what both daemons are given, `say` shows a line to the person."""
+        """`home` is the data folder, `environ` what both daemons get, `say` shows a line to the person."""
         self._home = home
         self._say = say
         quiet = {"OUTRIDER_LOG_LEVEL": "warning"}

@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 from cyclopts import Parameter
 
@@ -20,6 +20,8 @@ from outrider.kit.supervise import Supervisor, run_until_signalled
 
 if TYPE_CHECKING:
     from cyclopts import App
+
+_PROGRAM: Final = (sys.executable, "-m", "outrider")
 
 
 def command() -> App:
@@ -74,6 +76,7 @@ async def _run(machine: MachineOfOne) -> int:
     supervisor.add(
         ChildProgram(
             "center",
+            (*_PROGRAM, "center"),
             environ=machine.center_environ,
             announced=machine.center_announced,
             say=_say,
@@ -85,6 +88,7 @@ async def _run(machine: MachineOfOne) -> int:
     supervisor.add(
         ChildProgram(
             "agent",
+            (*_PROGRAM, "agent"),
             environ=machine.agent_environ,
             announced=machine.agent_announced,
             say=_say,

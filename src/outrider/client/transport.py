@@ -352,6 +352,8 @@ def _next_path(response: aiohttp.ClientResponse) -> str | None:
 def _reason_of(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return "it does not answer in time"
+    if isinstance(error, aiohttp.ClientPayloadError | aiohttp.ServerDisconnectedError):
+        return "it broke off the connection"
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return f"the name {error.host} is not known"
     cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error

@@ -1,0 +1,409 @@
+r"""A center's API without a center: what clients and the CLI are tested against.
+
+It keeps everything in memory and runs nothing. A test takes the command that was sent and says what the host
+answers:
+
+    async with FakeApi() as api:
+        ...                                  # a client sends a command
+        run = await api.next_command()
+        run.say("stdout", "hello\n")
+        run.end("succeeded", exit_code=0)
+"""
+
+import asyncio
+import itertools
+import json
+import ssl
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import Any, Self, TypeAlias
+
+from aiohttp import web
+
+from outrider.domain.errors import NotFound, OutriderError, Unauthenticated, UnknownType
+from outrider.kit import sse
+
+Json: TypeAlias = dict[str, Any]
+Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+NOW = 1_700_000_000
+PASSWORD = "correct horse"  # noqa: S105 - of a center that guards nothing
+TOKEN = "token-of-the-fake"  # noqa: S105 - likewise
+
+_STATUS = {"invalid": 400, "bad_params": 400, "unknown_type": 400, "unauthenticated": 401, "not_found": 404}
+
+
+class FakeCommand:
+    """One command, and the stream of what came of it."""
+
+    def __init__(self, agent_id: str, command_id: str, body: Json) -> None:
+        """Take what was asked; the command is queued."""
+        self.agent_id = agent_id
+        self.id = command_id
+        self.asked = body
+        self.status = "queued"
+        self.cancelled = asyncio.Event()
+        self.followed = asyncio.Event()
+        self._result: Json = {}
+        self._offsets = {"stdout": 0, "stderr": 0}
+        self._texts = {"stdout": "", "stderr": ""}
+        self._events: list[tuple[str, Json]] = []
+        self._changed = asyncio.Event()
+
+    def say(self, stream: str, text: str) -> None:
+        """Let the host write a piece of output."""
+        self._tell("output", {"stream": stream, "offset": self._offsets[stream], "text": text})
+        self._offsets[stream] += len(text.encode("utf-8", "surrogatepass"))
+        self._texts[stream] += text
+
+    def miss(self, stream: str, count: int) -> None:
+        """Let a reader miss the next `count` bytes."""
+        start = self._offsets[stream]
+        self._offsets[stream] += count
+        self._tell("missed", {"stream": stream, "from": start, "to": start + count})
+
+    def become(self, status: str) -> None:
+        """Come into another state that is not final."""
+        self.status = status
+        self._tell("state", {"status": status})
+
+    def end(self, status: str, **facts: Any) -> None:
+        """End with a final state and the command's fields that go with it, such as `exit_code`."""
+        self.status = status
+        self._result = facts
+        self._tell("result", self.shown())
+
+    def shown(self) -> Json:
+        """The command as the API shows it."""
+        return {
+            "id": self.id,
+            "type": self.asked["type"],
+            "params": self.asked.get("params", {}),
+            "status": self.status,
+            "exit_code": None,
+            "signal": None,
+            "reason": None,
+            "stdout": self._texts["stdout"],
+            "stderr": self._texts["stderr"],
+            "stdout_total": self._offsets["stdout"],
+            "stderr_total": self._offsets["stderr"],
+            "stdout_dropped": 0,
+            "stderr_dropped": 0,
+            "truncated": False,
+            "created_by": "admin",
+            "created": NOW,
+            "a_field_of_tomorrow": 1,
+            **self._result,
+        }
+
+    def _tell(self, event: str, data: Json) -> None:
+        self._events.append((event, data))
+        self._changed.set()
+
+    async def event_after(self, cursor: int) -> tuple[str, Json] | None:
+        """The event at this place of the stream, waiting for it; None after the last."""
+        while cursor >= len(self._events):
+            if self._events and self._events[-1][0] == "result":
+                return None
+            self._changed.clear()
+            await self._changed.wait()
+        return self._events[cursor]
+
+
+class FakeApi:
+    """A center's API on a loopback port. Enter it as an async context manager."""
+
+    def __init__(self, *, tls: ssl.SSLContext | None = None, authority: str = "") -> None:
+        """`tls` serves https; `authority` is the PEM that `/api/ca` offers (empty: 404)."""
+        self.agents: dict[str, Json] = {}
+        self.keys: dict[str, Json] = {}
+        self.commands: dict[str, FakeCommand] = {}
+        self.sessions = {TOKEN}
+        self.requests: list[web.BaseRequest] = []
+        self.authority = authority
+        self.page_limit: int | None = None
+        self._tls = tls
+        self._port = 0
+        self._sent: asyncio.Queue[FakeCommand] = asyncio.Queue()
+        self._numbers = itertools.count(1)
+        self._idempotent: dict[str, Json] = {}
+        self._answers: list[tuple[str, str, web.Response | None]] = []
+        self._streams: list[web.Request] = []
+        self._runner: web.AppRunner | None = None
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Listen; after a stop, on the same port as before."""
+        app = web.Application(middlewares=[self._front])
+        app.add_routes(self._routes())
+        self._runner = web.AppRunner(app, shutdown_timeout=0.1, handler_cancellation=True)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", self._port, ssl_context=self._tls, reuse_address=True)
+        await site.start()
+        self._port = self._runner.addresses[0][1]
+
+    async def stop(self) -> None:
+        """Stop listening and cut every connection."""
+        if self._runner is not None:
+            self.cut_streams()
+            await self._runner.cleanup()
+            self._runner = None
+
+    @property
+    def url(self) -> str:
+        """The address to reach it by."""
+        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self._port}"
+
+    def add_agent(self, agent_id: str, label: str, *, hostname: str = "", status: str = "online") -> Json:
+        """Add an agent and return it as the API shows it; changes to it show."""
+        agent: Json = {
+            "id": agent_id,
+            "label": label,
+            "hostname": hostname or f"{label}.local",
+            "ip": "192.0.2.10",
+            "os": "Debian 12",
+            "version": "0.1.0",
+            "status": status,
+            "last_seen": NOW,
+            "tags": [],
+        }
+        self.agents[agent_id] = agent
+        return agent
+
+    async def next_command(self) -> FakeCommand:
+        """Wait for the next command that is sent."""
+        return await self._sent.get()
+
+    def answer_once(self, method: str, path: str, response: web.Response | None) -> None:
+        """Answer the next such request like this instead; None cuts the connection."""
+        self._answers.append((method, path, response))
+
+    def cut_streams(self) -> None:
+        """Break off every open event stream, as a lost connection does."""
+        for request in self._streams:
+            if request.transport is not None:
+                request.transport.abort()
+
+    def _routes(self) -> list[web.RouteDef]:
+        agent = "/api/agents/{agent}"
+        command = agent + "/commands/{command}"
+        return [
+            web.get("/healthz", self._healthz),
+            web.get("/api/ca", self._ca),
+            web.post("/api/login", self._login),
+            web.post("/api/logout", self._logout),
+            web.get("/api/session", self._session),
+            web.get("/api/agents", self._list_agents),
+            web.get("/api/agents/command-types", self._command_types),
+            web.get(agent, self._show_agent),
+            web.patch(agent, self._edit_agent),
+            web.delete(agent, self._delete_agent),
+            web.post(agent + "/approve", self._approve),
+            web.post(agent + "/decline", self._decline),
+            web.post(agent + "/commands", self._send),
+            web.get(agent + "/commands", self._history),
+            web.get(command, self._show_command),
+            web.post(command + "/cancel", self._cancel),
+            web.get(command + "/stream", self._stream),
+            web.post("/api/enrolment-keys", self._new_key),
+            web.get("/api/enrolment-keys", self._list_keys),
+            web.delete("/api/enrolment-keys/{key}", self._revoke_key),
+        ]
+
+    @web.middleware
+    async def _front(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        self.requests.append(request)
+        for place, (method, path, response) in enumerate(self._answers):
+            if (method, path) == (request.method, request.path):
+                del self._answers[place]
+                if response is None:
+                    if request.transport is not None:
+                        request.transport.abort()
+                    raise web.HTTPBadRequest
+                return response
+        try:
+            if request.path not in ("/healthz", "/api/ca", "/api/login"):
+                self._authenticate(request)
+            return await handler(request)
+        except OutriderError as error:
+            return problem(error)
+
+    def _authenticate(self, request: web.Request) -> None:
+        kind, _, token = request.headers.get("Authorization", "").partition(" ")
+        if kind != "Bearer" or token not in self.sessions:
+            raise Unauthenticated("The session is not valid or has ended; sign in again.")
+
+    async def _healthz(self, _: web.Request) -> web.Response:
+        return web.json_response({"status": "ok"})
+
+    async def _ca(self, _: web.Request) -> web.Response:
+        if not self.authority:
+            raise NotFound("This center has no authority of its own.")
+        return web.Response(text=self.authority, content_type="application/x-pem-file")
+
+    async def _login(self, request: web.Request) -> web.Response:
+        body = await request.json()
+        if body != {"username": "admin", "password": PASSWORD}:
+            raise Unauthenticated("The user name or the password is wrong.")
+        self.sessions.add(TOKEN)
+        return web.json_response({"token": TOKEN, "expires": NOW, "user": _ADMIN})
+
+    async def _logout(self, request: web.Request) -> web.Response:
+        self.sessions.discard(request.headers["Authorization"].removeprefix("Bearer "))
+        return web.json_response({"status": "ended"})
+
+    async def _session(self, _: web.Request) -> web.Response:
+        center = {"version": "9.9.9", "epoch": "e1", "name": "fake"}
+        return web.json_response({"user": _ADMIN, "expires": NOW, "center": center})
+
+    async def _list_agents(self, request: web.Request) -> web.Response:
+        text = request.query.get("q", "")
+        found = [
+            agent
+            for agent in self.agents.values()
+            if text.casefold() in f"{agent['label']} {agent['hostname']}".casefold()
+            and request.query.get("status", agent["status"]) == agent["status"]
+            and ("tag" not in request.query or request.query["tag"] in agent["tags"])
+        ]
+        limit = min(self.page_limit or len(found), int(request.query.get("limit", len(found))))
+        start = int(request.query.get("after", 0))
+        page, rest = found[start : start + limit], found[start + limit :]
+        headers = {}
+        if rest:
+            following = request.url.update_query(after=str(start + limit))
+            headers["Link"] = f'<{following}>; rel="next"'
+        return web.json_response(page, headers=headers)
+
+    def _agent(self, request: web.Request) -> Json:
+        agent = self.agents.get(request.match_info["agent"])
+        if agent is None:
+            raise NotFound(f"There is no agent {request.match_info['agent']}.")
+        return agent
+
+    async def _command_types(self, _: web.Request) -> web.Response:
+        return web.json_response([{"type": "shell", "summary": "Run.", "role": "operator", "params": {}}])
+
+    async def _show_agent(self, request: web.Request) -> web.Response:
+        detail = {"abilities": ["shell"], "connection": "CONNECTED", "clock_offset": 0.25, "first_seen": NOW}
+        return web.json_response({**self._agent(request), **detail, "metrics": {"cpu_percent": 12.5}})
+
+    async def _edit_agent(self, request: web.Request) -> web.Response:
+        agent = self._agent(request)
+        agent.update(await request.json())
+        return web.json_response(agent)
+
+    async def _delete_agent(self, request: web.Request) -> web.Response:
+        del self.agents[self._agent(request)["id"]]
+        return web.json_response({"status": "deleted"})
+
+    async def _approve(self, request: web.Request) -> web.Response:
+        agent = self._agent(request)
+        agent["status"] = "online"
+        return web.json_response(agent)
+
+    async def _decline(self, request: web.Request) -> web.Response:
+        agent = self._agent(request)
+        agent["status"] = "declined"
+        return web.json_response(agent)
+
+    async def _send(self, request: web.Request) -> web.Response:
+        agent = self._agent(request)
+        body = await request.json()
+        if body["type"] != "shell":
+            raise UnknownType("There is no such command type. Known types: shell.", known=["shell"])
+        key = request.headers.get("Idempotency-Key", "")
+        if key in self._idempotent:
+            return web.json_response(self._idempotent[key])
+        command = FakeCommand(agent["id"], f"cmd_{next(self._numbers):020d}", body)
+        self.commands[command.id] = command
+        self._sent.put_nowait(command)
+        answer = {"command_id": command.id, "status": "queued"}
+        if key:
+            self._idempotent[key] = answer
+        return web.json_response(answer)
+
+    async def _history(self, request: web.Request) -> web.Response:
+        agent = self._agent(request)
+        found = [one.shown() for one in self.commands.values() if one.agent_id == agent["id"]]
+        return web.json_response(found[::-1])
+
+    def _command(self, request: web.Request) -> FakeCommand:
+        command = self.commands.get(request.match_info["command"])
+        if command is None or command.agent_id != self._agent(request)["id"]:
+            raise NotFound("There is no such command.")
+        return command
+
+    async def _show_command(self, request: web.Request) -> web.Response:
+        return web.json_response(self._command(request).shown())
+
+    async def _cancel(self, request: web.Request) -> web.Response:
+        command = self._command(request)
+        command.cancelled.set()
+        return web.json_response(command.shown())
+
+    async def _stream(self, request: web.Request) -> web.StreamResponse:
+        command = self._command(request)
+        response = web.StreamResponse(headers={"Content-Type": sse.CONTENT_TYPE})
+        await response.prepare(request)
+        await response.write(sse.comment("heartbeat"))
+        self._streams.append(request)
+        command.followed.set()
+        try:
+            cursor = int(request.headers.get("Last-Event-ID", "0"))
+            while (event := await command.event_after(cursor)) is not None:
+                cursor += 1
+                await response.write(sse.encode(event[0], json.dumps(event[1]), str(cursor)))
+        finally:
+            self._streams.remove(request)
+        return response
+
+    async def _new_key(self, request: web.Request) -> web.Response:
+        body = await request.json()
+        number = next(self._numbers)
+        key: Json = {
+            "id": f"key{number:09d}",
+            "label": body.get("label"),
+            "uses": body.get("uses", 1),
+            "used": 0,
+            "expires": NOW + body.get("ttl", 1200),
+            "approve": body.get("approve", False),
+            "tags": body.get("tags", []),
+            "revoked": False,
+        }
+        self.keys[key["id"]] = key
+        return web.json_response({**key, "key": f"oek_{key['id']}_{'s' * 43}"}, status=201)
+
+    async def _list_keys(self, _: web.Request) -> web.Response:
+        return web.json_response(list(self.keys.values()))
+
+    async def _revoke_key(self, request: web.Request) -> web.Response:
+        key = self.keys.get(request.match_info["key"])
+        if key is None:
+            raise NotFound("There is no such enrolment key.")
+        key["revoked"] = True
+        return web.json_response({"status": "revoked"})
+
+
+_ADMIN = {"id": "user_1", "username": "admin", "role": "super_admin"}
+
+
+def problem(error: OutriderError) -> web.Response:
+    """The problem document (RFC 9457) for an error."""
+    status = _STATUS.get(error.code, 400)
+    document = {
+        "type": "about:blank",
+        "title": error.code,
+        "status": status,
+        "code": error.code,
+        "detail": error.detail,
+        "fields": dict(error.fields),
+    }
+    return web.json_response(document, status=status, content_type="application/problem+json")
