@@ -12,7 +12,7 @@ from outrider.domain.errors import Unavailable
 from outrider.kit import logs
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
 
     from outrider.center.bus import Bus
     from outrider.center.store.engine import Store
@@ -81,8 +81,10 @@ class EventLog:
         *,
         kinds: Collection[str] | None = None,
         subjects: Collection[str] | None = None,
-    ) -> AsyncIterator[Event | Missed]:
+    ) -> AsyncGenerator[Event | Missed, None]:
         """Give each event after position `after` once and in order, and wait for new ones; without end.
+
+        To be closed by the reader (`contextlib.aclosing`).
 
         None starts with the next event. With `kinds` or `subjects` only theirs are given. Missed comes in
         place of events that retention has removed, and first when `after` is from another database (a backup
