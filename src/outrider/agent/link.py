@@ -30,7 +30,7 @@ from typing import Final, Protocol
 import aiohttp
 
 from outrider.agent.connection import Connection
-from outrider.domain.connection_states import ConnectionState
+from outrider.domain.connection_states import CONNECTION, ConnectionState
 from outrider.kit import logs
 from outrider.kit.backoff import Backoff
 from outrider.kit.clock import Clock
@@ -176,6 +176,8 @@ class Link:
         """Stay linked until cancelled or removed."""
         if self._listener is None:
             raise RuntimeError("a link needs a listener")
+        if not CONNECTION.may(self._connection.state, ConnectionState.CONNECTING):
+            self._connection.enter(ConnectionState.NOT_CONNECTED)
         ready()
         attempt = blocked_in_a_row = 0
         while True:

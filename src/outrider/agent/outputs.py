@@ -33,6 +33,7 @@ COALESCE: Final = 0.015
 UNCONFIRMED_OF_ALL: Final = 1024 * 1024
 """The most output of all commands together that is on the link without confirmation."""
 MAX_STREAMS: Final = 8
+MAX_WATCHED: Final = 4096
 
 
 class KeptOutput(Protocol):
@@ -115,6 +116,7 @@ class Outputs:
         self._bring = bring
         self._clock = clock
         self._followed: dict[CommandId, Following] = {}
+        self._watched: set[CommandId] = set()
         self._dirty: set[CommandId] = set()
         self._wake = asyncio.Event()
         self._streams = asyncio.Semaphore(MAX_STREAMS)
@@ -134,7 +136,7 @@ class Outputs:
 
     def follow(self, command_id: CommandId, capture: KeptOutput) -> None:
         """Begin to send the output of a command that runs."""
-        followed = Following(command_id, capture)
+        followed = Following(command_id, capture, watched=command_id in self._watched)
         self._followed[command_id] = followed
 
         def written() -> None:
@@ -175,6 +177,7 @@ class Outputs:
     def forget(self, ids: Iterable[CommandId]) -> None:
         """Drop what is known of commands whose result the center has."""
         for command_id in ids:
+            self._watched.discard(command_id)
             self._followed.pop(command_id, None)
             if task := self._streaming.get(command_id):
                 task.cancel()
@@ -191,7 +194,11 @@ class Outputs:
         self._wake.set()
 
     def watch(self, command_id: CommandId, *, on: bool) -> None:
-        """Take in whether somebody reads a command's output as it comes."""
+        """Take in whether somebody reads a command's output as it comes; it may be said before it runs."""
+        if not on:
+            self._watched.discard(command_id)
+        elif len(self._watched) < MAX_WATCHED:
+            self._watched.add(command_id)
         if followed := self._followed.get(command_id):
             followed.watched = on
             followed.news.set()

@@ -109,14 +109,19 @@ class Reports:
 
     async def poll(self, teller: Teller) -> None:
         """Report until a link is worth a new try, or until a report fails."""
-        until = self._clock.monotonic() + LINK_AGAIN
+        self._connection.enter(ConnectionState.CONNECTING, _POLLING)
+        ended = "the link is tried again"
+        try:
+            await self._poll(teller, self._clock.monotonic() + LINK_AGAIN)
+        except (OSError, TimeoutError, ReportRefused, msgspec.MsgspecError) as error:
+            ended = f"a report was not taken: {logs.describe_error(error)}"
+        finally:
+            self._connection.enter(ConnectionState.NOT_CONNECTED, ended)
+
+    async def _poll(self, teller: Teller, until: float) -> None:
         first = True
         while self._clock.monotonic() < until:
-            try:
-                busy = await self._report(teller, first=first)
-            except (OSError, TimeoutError, ReportRefused, msgspec.MsgspecError) as error:
-                log.info("a report was not taken", error=error)
-                return
+            busy = await self._report(teller, first=first)
             first = False
             await self._clock.sleep(BUSY if busy else HEARTBEAT)
 

@@ -4,7 +4,7 @@
 
 An id starts at most once, ever: `started` is on disk before anything runs, and what was started by a process
 that is gone is ended and reported `interrupted`. After a start of the process nothing runs that the spool
-held from before until the center has welcomed the link, because only the center can tell an old copy of the spool.
+held from before until the center has welcomed the link, because only the center can tell an old copy of it.
 """
 
 import asyncio

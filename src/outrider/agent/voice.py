@@ -4,7 +4,7 @@ from typing import Final, Protocol
 
 from outrider.protocol.messages import FromAgent
 
-LINGER: Final = 0.005
+LINGER: Final = 0.008
 """How long news that can wait does wait (seconds), so that a short command's whole story is one frame."""
 
 

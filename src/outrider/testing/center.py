@@ -1,4 +1,4 @@
-"""A small center for tests of agents: it speaks the real protocol, keeps what it hears, misbehaves on request.
+"""A small center for tests of agents: it speaks the real protocol, keeps what it hears, and misbehaves.
 
 async with FakeCenter() as center:
     await center.linked()
@@ -121,6 +121,11 @@ class FakeCenter:
             if transport is not None:
                 transport.abort()
         self._links.clear()
+
+    @property
+    def link_count(self) -> int:
+        """How many links are open."""
+        return len(self._links)
 
     def knows(self, agent_id: str, key: str) -> None:
         """Take an agent as enrolled."""
