@@ -1,7 +1,7 @@
 """One of our daemons, run as a child process of the launcher.
 
-The child holds two pipes of ours. It writes JSON lines to the one named by OUTRIDER_ANNOUNCE_FD when it has
-come to something, and stops when the one named by OUTRIDER_PARENT_FD ends, which happens however we end.
+The child holds two pipes of ours (`outrider.kit.launch`): on one it announces what it has come to, and it stops
+when the other ends, which happens however we end.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import signal
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
+from outrider.kit.launch import ANNOUNCE_FD, PARENT_FD
 from outrider.kit.supervise import StopAll
 
 if TYPE_CHECKING:
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
 
     from outrider.kit.clock import Clock
     from outrider.kit.supervise import Ready
-
-ANNOUNCE_FD: Final = "OUTRIDER_ANNOUNCE_FD"
-PARENT_FD: Final = "OUTRIDER_PARENT_FD"
 
 STOP_SECONDS: Final = 15.0
 """How long a child may take to stop before it is killed; longer than any daemon of ours takes."""
@@ -49,8 +47,9 @@ class ChildProgram:
     ) -> None:
         """`words` is its command line, `environ` is asked for its environment at each start.
 
-        `announced` gets each line that it announces; with the first it is ready. With `needed_at_start`, a child that ends before it was ever ready stops everything: its reason will
-        not go away by trying again.
+        `announced` gets each line that it announces; with the first one it is ready. With `needed_at_start`,
+        a child that ends before it was ever ready stops everything: its reason will not go away by trying
+        again.
         """
         self.name = name
         self._words = tuple(words)

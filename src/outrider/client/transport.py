@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import random
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -357,13 +359,9 @@ def _reason_of(error: BaseException) -> str:
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return f"the name {error.host} is not known"
     cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
-    if isinstance(cause, OSError) and cause.strerror:
-        # asyncio folds the addresses it tried into one text; the part people know is at its end.
-        return (
-            cause.strerror.rsplit(": ", 1)[-1].lower()
-            if "Connect call failed" in str(cause)
-            else cause.strerror
-        )
+    if isinstance(cause, OSError) and cause.errno is not None and cause.errno in errno.errorcode:
+        # asyncio puts the address it tried where the reason should stand.
+        return os.strerror(cause.errno).lower()
     return str(cause) or type(cause).__name__
 
 

@@ -7,6 +7,7 @@ connection nobody has proven yet, and taken only if it has that pin.
 
 from __future__ import annotations
 
+import base64
 import re
 import ssl
 from dataclasses import dataclass
@@ -34,9 +35,11 @@ def read_authorities(pem: str) -> list[Authority]:
     authorities = []
     for block in _CERTIFICATE.findall(pem):
         try:
-            der = ssl.PEM_cert_to_DER_cert(block)
-        except ValueError as error:
-            raise Invalid(f"A certificate in the authority's PEM text can't be read: {error}.") from None
+            der = base64.b64decode("".join(block.splitlines()[1:-1]), validate=True)
+        except ValueError:
+            raise Invalid(
+                "A certificate in the authority's PEM text is broken: was it copied whole?"
+            ) from None
         authorities.append(Authority(pem=block + "\n", pin=pin_of(der)))
     return authorities
 
