@@ -20,11 +20,7 @@ from typing import Final
 from outrider import __version__
 from outrider.agent import identity
 from outrider.agent.announce import (
-    ANNOUNCE_FD,
-    PARENT_FD,
     ConnectedAnnouncement,
-    ParentWatch,
-    inherited_descriptor,
     notify_systemd,
 )
 from outrider.agent.center_door import CenterDoor
@@ -55,6 +51,7 @@ from outrider.engines.telemetry.machine import boot_id, machine_digest
 from outrider.kit import logs
 from outrider.kit.clock import SystemClock
 from outrider.kit.config import ConfigError
+from outrider.kit.launch import ANNOUNCE_FD, PARENT_FD, ParentWatch, inherited_descriptor
 from outrider.kit.supervise import Ready, Supervisor, run_until_signalled
 
 log = logs.get(__name__)
@@ -91,7 +88,8 @@ def main(argv: Sequence[str]) -> int:
     daemon = Daemon(settings, folder, baton)
     code = asyncio.run(daemon.run())
     if code == RESTART_CODE:
-        start_again(Baton(lock_fd=lock.descriptor, commands=daemon.restarter.handed), os.environ)
+        baton = Baton(lock_fd=lock.descriptor, parent_fd=daemon.parent_fd, commands=daemon.restarter.handed)
+        start_again(baton, os.environ)
     return code
 
 
@@ -113,15 +111,19 @@ class Daemon:
         self._rng = random.SystemRandom()
         self.connection = Connection(Standing(ConnectionState.NOT_CONFIGURED))
         self.restarter = Restarter(self._clock)
+        self.parent_fd: int | None = None
         self._start = secrets.token_hex(12)
 
     async def run(self) -> int:
         """Run the tree until a signal or a verdict ends it; returns the exit code."""
         root = Supervisor("agent", clock=self._clock, rng=self._rng)
-        parent = inherited_descriptor(os.environ, PARENT_FD)
-        if parent is not None:
-            root.add(ParentWatch(parent))
+        self.parent_fd = inherited_descriptor(os.environ, PARENT_FD)
+        if self.parent_fd is not None:
+            root.add(ParentWatch(self.parent_fd))
         self.connection.observe(ConnectedAnnouncement(inherited_descriptor(os.environ, ANNOUNCE_FD)))
+        # The next image must not take a number for these that by then stands for another file.
+        os.environ.pop(PARENT_FD, None)
+        os.environ.pop(ANNOUNCE_FD, None)
         root.add(self.restarter)
         root.add(self)
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.restarter.ask)

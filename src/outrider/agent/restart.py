@@ -17,6 +17,7 @@ from outrider.agent.task_queue import TaskQueue
 from outrider.agent.work import CommandWork, Handover
 from outrider.kit import logs
 from outrider.kit.clock import Clock
+from outrider.kit.launch import PARENT_FD
 from outrider.kit.supervise import Ready, StopAll
 
 log = logs.get(__name__)
@@ -32,6 +33,7 @@ class Baton(msgspec.Struct, frozen=True, kw_only=True):
     """What one image of the program hands to the next."""
 
     lock_fd: int
+    parent_fd: int | None = None
     commands: list[Handover] = []
 
 
@@ -76,6 +78,9 @@ def start_again(baton: Baton, environ: MutableMapping[str, str]) -> NoReturn:
     descriptor = os.memfd_create("outrider-restart", 0)
     os.write(descriptor, msgspec.msgpack.encode(baton))
     os.set_inheritable(baton.lock_fd, True)  # noqa: FBT003 - the standard library's signature
+    if baton.parent_fd is not None:
+        os.set_inheritable(baton.parent_fd, True)  # noqa: FBT003 - the standard library's signature
+        environ[PARENT_FD] = str(baton.parent_fd)
     environ[RESTART_FD] = str(descriptor)
     arguments = [sys.executable, *sys.orig_argv[1:]]
     os.execve(sys.executable, arguments, dict(environ))

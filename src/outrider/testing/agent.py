@@ -81,6 +81,9 @@ class AgentProcess:
             _PROGRAM,
             env={**kept, **ours},
             stdin=asyncio.subprocess.DEVNULL,
+            pass_fds=[
+                int(self._settings[name]) for name in ("parent_fd", "announce_fd") if name in self._settings
+            ],
             stderr=asyncio.subprocess.PIPE,
         )
         if self._process.stderr is not None:

@@ -424,3 +424,22 @@ async def test_the_daemon_stays_light() -> None:
     )
     said, _ = await process.communicate()
     assert said == b"[]\n"
+
+
+async def test_the_agent_ends_with_its_launcher_also_after_a_restart(
+    center: FakeCenter, tmp_path: Path
+) -> None:
+    """The end of the launcher's pipe stops the daemon, and a restart in place does not lose the pipe."""
+    reading, writing = os.pipe()
+    try:
+        async with AgentProcess(tmp_path / "agent", center.url, parent_fd=str(reading)) as agent:
+            await center.linked()
+            agent.signal(signal.SIGHUP)
+            await center.linked(2)
+            os.close(writing)
+            writing = -1
+            assert await agent.ended() == 0
+    finally:
+        os.close(reading)
+        if writing >= 0:
+            os.close(writing)
