@@ -143,6 +143,14 @@ class Center:
             },
         )
 
+    def join(self, tree: Supervisor) -> None:
+        """Add the center's services to `tree`, in the order in which they start."""
+        tree.add(self.store.writer, essential=True)
+        tree.add(self.bus)
+        tree.add(_TaskService(self.tasks))
+        for service in (self.event_log, self.presence, self.expiry, self.archive, self.retention):
+            tree.add(service)
+
     def _watch(self, agent_id: AgentId, command_id: CommandId, *, on: bool) -> None:
         self.hub.post(agent_id, (Watch(id=command_id, on=on),))
 
@@ -333,14 +341,7 @@ async def _run(settings: CenterSettings, environ: Mapping[str, str]) -> int:
         parent = inherited_descriptor(environ, PARENT_FD)
         if parent is not None:
             tree.add(ParentWatch(parent))
-        tree.add(store.writer, essential=True)
-        tree.add(center.bus)
-        tree.add(_TaskService(center.tasks))
-        tree.add(center.event_log)
-        tree.add(center.presence)
-        tree.add(center.expiry)
-        tree.add(center.archive)
-        tree.add(center.retention)
+        center.join(tree)
         first_user = _FirstUser(center)
         tree.add(first_user)
         for listener in listeners:

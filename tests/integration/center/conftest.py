@@ -4,6 +4,11 @@ import obstore
 import pytest
 from obstore.store import LocalStore
 
+# Fixtures of the suites below: loaded here, since they bring the whole center in.
+from tests.fixtures.center import api, center, each_api, each_center, postgres_center
+
+__all__ = ["api", "center", "each_api", "each_center", "object_store_runtime", "postgres_center"]
+
 
 @pytest.fixture(scope="session", autouse=True)
 def object_store_runtime(tmp_path_factory: pytest.TempPathFactory) -> None:

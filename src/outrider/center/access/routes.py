@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Request, Router, get, post
 from litestar.di import NamedDependency
+from litestar.params import JSONBody
 from msgspec import Meta
 
 from outrider.center.access.service import AccessService
@@ -57,7 +58,7 @@ def _view(caller: Caller) -> UserView:
 
 @post("/login", opt=access(Open.PUBLIC), status_code=200, responses=documented([401, 429]))
 async def login(
-    data: LoginBody, request: Request[Any, Any, Any], access_service: NamedDependency[AccessService]
+    data: JSONBody[LoginBody], request: Request[Any, Any, Any], access_service: NamedDependency[AccessService]
 ) -> LoginAnswer:
     """Open a session with a user name and a password."""
     opened = await access_service.login(

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 import msgspec
 from litestar import Request, Router, get, post
 from litestar.di import NamedDependency
-from litestar.params import Parameter
+from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
 from litestar.response import Stream
 from msgspec import Meta
 
@@ -55,12 +55,12 @@ async def command_types() -> list[dict[str, Any]]:
     responses=documented([404, 409]),
 )
 async def send_command(
-    agent_id: str,
-    data: CommandBody,
+    agent_id: FromPath[str],
+    data: JSONBody[CommandBody],
     request: Asked,
     commands: Commands,
     idempotency_key: Annotated[
-        str | None, Parameter(header="Idempotency-Key", min_length=1, max_length=200)
+        str | None, HeaderParameter(name="Idempotency-Key", min_length=1, max_length=200)
     ] = None,
 ) -> Queued:
     """Accept a command for an agent."""
@@ -71,17 +71,17 @@ async def send_command(
 
 
 @get("/agents/{agent_id:str}/commands", opt=access(Role.VIEWER), responses=documented([404]))
-async def command_history(agent_id: str, commands: Commands) -> list[CommandView]:
+async def command_history(agent_id: FromPath[str], commands: Commands) -> list[CommandView]:
     """Show an agent's last 100 commands, newest first."""
     return await commands.history(agent_id)
 
 
 @get("/agents/{agent_id:str}/commands/{command_id:str}", opt=access(Role.VIEWER), responses=documented([404]))
 async def show_command(
-    agent_id: str,
-    command_id: str,
+    agent_id: FromPath[str],
+    command_id: FromPath[str],
     commands: Commands,
-    wait: Annotated[float | None, Parameter(ge=0, le=60)] = None,
+    wait: Annotated[float | None, QueryParameter(ge=0, le=60)] = None,
 ) -> CommandView:
     """Show a command with its output; with `wait`, when it has ended or after that many seconds."""
     if wait:
@@ -95,7 +95,9 @@ async def show_command(
     status_code=200,
     responses=documented([404]),
 )
-async def cancel_command(agent_id: str, command_id: str, request: Asked, commands: Commands) -> CommandView:
+async def cancel_command(
+    agent_id: FromPath[str], command_id: FromPath[str], request: Asked, commands: Commands
+) -> CommandView:
     """Ask for a command to be ended."""
     return await commands.cancel(agent_id, command_id, request.user)
 
@@ -107,11 +109,11 @@ async def cancel_command(agent_id: str, command_id: str, request: Asked, command
     responses=documented([404]),
 )
 async def follow_command(
-    agent_id: str,
-    command_id: str,
+    agent_id: FromPath[str],
+    command_id: FromPath[str],
     following: NamedDependency[Following],
-    last_event_id: Annotated[str | None, Parameter(header="Last-Event-ID")] = None,
-    token: str | None = None,  # noqa: ARG001 (read by the guard; named here for the OpenAPI document)
+    last_event_id: Annotated[str | None, HeaderParameter(name="Last-Event-ID")] = None,
+    token: FromQuery[str | None] = None,  # noqa: ARG001 (read by the guard; named here for the OpenAPI document)
 ) -> Stream:
     """Follow a command: its output live, its states, at last its result."""
     cursor = parse_cursor(last_event_id)
@@ -128,11 +130,11 @@ async def follow_command(
     responses=documented([401, 403, 404]),
 )
 async def report(
-    agent_id: str,
-    data: ReportBody,
+    agent_id: FromPath[str],
+    data: JSONBody[ReportBody],
     request: Request[Any, Any, Any],
     polling: NamedDependency[PollingService],
-    agent_key: Annotated[str, Parameter(header="X-Agent-Key")] = "",
+    agent_key: Annotated[str, HeaderParameter(name="X-Agent-Key")] = "",
 ) -> ReportAnswer:
     """Take a host's report in and offer it commands while no link is open."""
     return await polling.report(agent_id, agent_key, data, address=client_address(request))

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 import msgspec
 from litestar import Request, Response, Router, delete, get, patch, post
 from litestar.di import NamedDependency
-from litestar.params import Parameter
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from msgspec import Meta
 
 from outrider.center.fleet.keys import KeyRow
@@ -66,11 +66,11 @@ class Revoked(msgspec.Struct, kw_only=True):
 async def list_agents(
     request: Asked,
     fleet: Fleet,
-    tag: str | None = None,
-    status: HostStatus | None = None,
-    q: str | None = None,
-    limit: Annotated[int | None, Parameter(ge=1, le=MAX_PAGE)] = None,
-    after: str | None = None,
+    tag: FromQuery[str | None] = None,
+    status: FromQuery[HostStatus | None] = None,
+    q: FromQuery[str | None] = None,
+    limit: Annotated[int | None, QueryParameter(ge=1, le=MAX_PAGE)] = None,
+    after: FromQuery[str | None] = None,
 ) -> Response[list[AgentSummary]]:
     """List agents in the order they enrolled; with `limit`, `Link` names the next page."""
     wanted = AgentFilter(
@@ -92,45 +92,49 @@ async def list_agents(
 
 
 @get("/agents/{agent_id:str}", opt=access(Role.VIEWER), responses=documented([404]))
-async def show_agent(agent_id: str, fleet: Fleet) -> AgentView:
+async def show_agent(agent_id: FromPath[str], fleet: Fleet) -> AgentView:
     """Show an agent with its metrics snapshot."""
     return await fleet.detail(agent_id)
 
 
 @patch("/agents/{agent_id:str}", opt=access(Role.OPERATOR), responses=documented([404]))
-async def change_agent(agent_id: str, data: ChangeBody, request: Asked, fleet: Fleet) -> AgentView:
+async def change_agent(
+    agent_id: FromPath[str], data: JSONBody[ChangeBody], request: Asked, fleet: Fleet
+) -> AgentView:
     """Set an agent's label and tags."""
     return await fleet.change(agent_id, label=data.label, tags=data.tags, by=request.user)
 
 
 @delete("/agents/{agent_id:str}", opt=access(Role.ADMIN), status_code=200, responses=documented([404]))
-async def delete_agent(agent_id: str, request: Asked, fleet: Fleet) -> Deleted:
+async def delete_agent(agent_id: FromPath[str], request: Asked, fleet: Fleet) -> Deleted:
     """Delete an agent with all its history."""
     await fleet.delete(agent_id, request.user)
     return Deleted()
 
 
 @post("/agents/{agent_id:str}/approve", opt=access(Role.ADMIN), status_code=200, responses=documented([404]))
-async def approve_agent(agent_id: str, request: Asked, fleet: Fleet) -> AgentView:
+async def approve_agent(agent_id: FromPath[str], request: Asked, fleet: Fleet) -> AgentView:
     """Let a pending (or declined) agent work."""
     return await fleet.say(agent_id, Approval.APPROVED, request.user)
 
 
 @post("/agents/{agent_id:str}/decline", opt=access(Role.ADMIN), status_code=200, responses=documented([404]))
-async def decline_agent(agent_id: str, request: Asked, fleet: Fleet) -> AgentView:
+async def decline_agent(agent_id: FromPath[str], request: Asked, fleet: Fleet) -> AgentView:
     """Turn an agent away."""
     return await fleet.say(agent_id, Approval.DECLINED, request.user)
 
 
 @post("/agents/enrol", opt=access(Open.AGENT), status_code=200, responses=documented([401, 409, 429]))
-async def enrol_agent(data: EnrolRequest, request: Request[Any, Any, Any], fleet: Fleet) -> Enrolled:
+async def enrol_agent(
+    data: JSONBody[EnrolRequest], request: Request[Any, Any, Any], fleet: Fleet
+) -> Enrolled:
     """Take in a host that shows an enrolment key; asking again gives the same answer."""
     enrolled = await fleet.enrol(data, address=client_address(request))
     return Enrolled(agent_id=enrolled.agent_id, approval=enrolled.approval, label=enrolled.label)
 
 
 @post("/enrolment-keys", opt=access(Role.ADMIN), status_code=201)
-async def make_key(data: KeyBody, request: Asked, fleet: Fleet) -> MadeKey:
+async def make_key(data: JSONBody[KeyBody], request: Asked, fleet: Fleet) -> MadeKey:
     """Make an enrolment key; its text is told once."""
     return await fleet.make_key(
         by=request.user.username,
@@ -149,7 +153,7 @@ async def list_keys(fleet: Fleet) -> list[KeyRow]:
 
 
 @delete("/enrolment-keys/{key_id:str}", opt=access(Role.ADMIN), status_code=200, responses=documented([404]))
-async def revoke_key(key_id: str, fleet: Fleet) -> Revoked:
+async def revoke_key(key_id: FromPath[str], fleet: Fleet) -> Revoked:
     """End an enrolment key; agents that have used it stay."""
     await fleet.revoke_key(key_id)
     return Revoked()

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 import msgspec
 from litestar import Router, get
 from litestar.di import NamedDependency
-from litestar.params import Parameter
+from litestar.params import FromQuery, HeaderParameter, QueryParameter
 from litestar.response import Stream
 
 from outrider.center.http.callers import access
@@ -68,9 +68,9 @@ def parse_position(text: str | None) -> int | None:
 @get("/events", opt=access(Role.VIEWER, token_in_query=True), media_type="text/event-stream")
 async def follow_events(
     event_log: NamedDependency[EventLog],
-    last_event_id: Annotated[str | None, Parameter(header="Last-Event-ID")] = None,
-    after: Annotated[int | None, Parameter(ge=0, le=2**62)] = None,
-    token: str | None = None,  # noqa: ARG001 (read by the guard; named here for the OpenAPI document)
+    last_event_id: Annotated[str | None, HeaderParameter(name="Last-Event-ID")] = None,
+    after: Annotated[int | None, QueryParameter(ge=0, le=2**62)] = None,
+    token: FromQuery[str | None] = None,  # noqa: ARG001 (read by the guard; named here for the OpenAPI document)
 ) -> Stream:
     """Follow what changes in the fleet; without a position, from now on."""
     position = parse_position(last_event_id)
