@@ -13,7 +13,8 @@ TERM_GRACE: Final = 5.0
 """Seconds between TERM and KILL (contract 002)."""
 KILL_PATIENCE: Final = 2.0
 """Seconds until a killed process counts as stuck in the kernel."""
-_KILL_ROUNDS: Final = 5
+_KILL_ROUNDS: Final = 50
+"""How often new processes of the same command are killed: a chain of forks is hit sooner or later."""
 _MAX_HANDLES: Final = 200
 
 Find = Callable[[], list[ProcessStat]]
@@ -63,9 +64,12 @@ async def end_processes(
     found = await asyncio.to_thread(find)
     if found:
         kill_all()
+    killed: set[tuple[int, int]] = set()
     for _ in range(_KILL_ROUNDS):
-        if not found:
-            return ended
+        fresh = {(stat.pid, stat.start_ticks) for stat in found} - killed
+        if not fresh:
+            break
+        killed |= fresh
         await _send(found, found, ended, (signal.SIGKILL,), clock, KILL_PATIENCE)
         found = await asyncio.to_thread(find)
     ended.stubborn = tuple(sorted(stat.pid for stat in found))
