@@ -1,0 +1,91 @@
+"""The program on a terminal of its own, with a person who reads and types."""
+
+import asyncio
+import os
+import pty
+import termios
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from tests.integration.cli.program import PROGRAM, Program
+
+CTRL_C = "\x03"
+
+
+class Terminal:
+    """What the program shows, and the keyboard."""
+
+    def __init__(self, master: int, process: asyncio.subprocess.Process) -> None:
+        self._master = master
+        self._process = process
+        self._shown = bytearray()
+        self._read_to = 0
+        self._changed = asyncio.Event()
+        self._ended = False
+        asyncio.get_running_loop().add_reader(master, self._read)
+
+    def _read(self) -> None:
+        try:
+            data = os.read(self._master, 65536)
+        except OSError:  # how Linux tells that nobody holds the other side any more
+            data = b""
+        if not data:
+            asyncio.get_running_loop().remove_reader(self._master)
+            self._ended = True
+        self._shown += data
+        self._changed.set()
+
+    @property
+    def shown(self) -> str:
+        """All that was shown so far."""
+        return self._shown.decode("utf-8", "replace")
+
+    async def see(self, text: str) -> None:
+        """Wait until this is shown, after what was seen before."""
+        wanted = text.encode()
+        while (at := self._shown.find(wanted, self._read_to)) < 0:
+            assert not self._ended, f"the program ended without showing {text!r}: {self.shown!r}"
+            self._changed.clear()
+            await self._changed.wait()
+        self._read_to = at + len(wanted)
+
+    def type(self, text: str) -> None:
+        """Press these keys."""
+        os.write(self._master, text.encode())
+
+    async def end(self) -> int:
+        """Wait for the program's end and for all that it showed; returns its exit code."""
+        code = await self._process.wait()
+        while not self._ended:
+            self._changed.clear()
+            await self._changed.wait()
+        return code
+
+
+@asynccontextmanager
+async def terminal(program: Program, *words: str, columns: int = 120) -> AsyncIterator[Terminal]:
+    """Run the program on a terminal of this width."""
+    master, slave = pty.openpty()
+    try:
+        termios.tcsetwinsize(slave, (40, columns))
+        environ = {**program.environ, "TERM": "xterm-256color"}
+        for name in ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR"):
+            environ.pop(name, None)
+        # setsid makes the terminal the controlling one, so that Ctrl-C is a signal.
+        process = await asyncio.create_subprocess_exec(
+            "setsid", "--ctty", *PROGRAM, *words, stdin=slave, stdout=slave, stderr=slave, env=environ
+        )
+        os.close(slave)
+        slave = -1
+        screen = Terminal(master, process)
+        try:
+            yield screen
+        finally:
+            asyncio.get_running_loop().remove_reader(master)
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+    finally:
+        if slave >= 0:
+            os.close(slave)
+        os.close(master)
