@@ -6,9 +6,9 @@ from typing import Final
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from outrider.center.store import events
+from outrider.center.store.connection import Connection
 from outrider.center.store.engine import Store
 from outrider.center.store.events import Event
 from outrider.center.store.schema import meta
@@ -48,7 +48,7 @@ class KeepFacts:
 KEEP_FACTS = KeepFacts()
 
 
-async def fact(conn: AsyncConnection, key: str) -> str | None:
+async def fact(conn: Connection, key: str) -> str | None:
     """Read a fact."""
     found: str | None = (
         await conn.execute(sa.select(meta.c.value).where(meta.c.key == key))

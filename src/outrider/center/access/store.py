@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from outrider.center.store.connection import Connection
 from outrider.center.store.rows import as_struct
 from outrider.center.store.schema import sessions, users
 from outrider.center.store.writer import Transaction
@@ -56,7 +56,7 @@ class OpenSession(msgspec.Struct, frozen=True, kw_only=True):
     expires: float
 
 
-async def user_called(conn: AsyncConnection, username: str) -> User | None:
+async def user_called(conn: Connection, username: str) -> User | None:
     """Find a user by name."""
     row = (
         await conn.execute(
@@ -68,12 +68,12 @@ async def user_called(conn: AsyncConnection, username: str) -> User | None:
     return None if row is None else as_struct(row, User)
 
 
-async def count_users(conn: AsyncConnection) -> int:
+async def count_users(conn: Connection) -> int:
     """Count the users."""
     return (await conn.execute(sa.select(sa.func.count()).select_from(users))).scalar_one()
 
 
-async def session_with(conn: AsyncConnection, token_hash: bytes) -> OpenSession | None:
+async def session_with(conn: Connection, token_hash: bytes) -> OpenSession | None:
     """Find a session by its token's hash."""
     row = (
         await conn.execute(

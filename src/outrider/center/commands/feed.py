@@ -37,6 +37,7 @@ class Follower:
         """Begin with nothing waiting."""
         self._pieces: deque[Piece] = deque()
         self._size = 0
+        self._changed = False
         self._news = asyncio.Event()
 
     def put(self, piece: Piece) -> None:
@@ -50,15 +51,17 @@ class Follower:
 
     def wake(self) -> None:
         """Tell of a change of state."""
+        self._changed = True
         self._news.set()
 
-    def take(self) -> list[Piece]:
-        """Take what waits."""
-        pieces = list(self._pieces)
+    def take(self) -> tuple[list[Piece], bool]:
+        """Take what waits: pieces of output, and whether the state has changed since."""
+        pieces, changed = list(self._pieces), self._changed
         self._pieces.clear()
         self._size = 0
+        self._changed = False
         self._news.clear()
-        return pieces
+        return pieces, changed
 
     async def news(self) -> None:
         """Wait until there is something to take, or the state has changed."""

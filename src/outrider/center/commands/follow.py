@@ -145,15 +145,15 @@ class Following:
                 await self._clock.wait_for(follower.news(), left)
             except TimeoutError:
                 return
-            pieces = follower.take()
-            if not pieces:
-                return
+            pieces, changed = follower.take()
             for piece in pieces:
                 channel = channels[piece.channel]
                 if piece.kept and piece.offset > channel.position:
                     return  # something kept lies between: the store has it
                 for event in _put(channel, piece.offset, piece.data, channels):
                     yield event
+            if changed:
+                return
 
 
 def _put(channel: _Channel, offset: int, data: bytes, channels: dict[int, _Channel]) -> list[bytes]:

@@ -4,10 +4,10 @@ import asyncio
 from typing import Final
 
 import msgspec
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from outrider.center.blobs import Blobs
 from outrider.center.commands import rows, steps
+from outrider.center.store.connection import Connection
 from outrider.center.store.engine import Store
 from outrider.domain.command_states import FINAL
 from outrider.domain.ids import CommandId
@@ -30,7 +30,7 @@ class Outputs:
         self._store = store
         self._blobs = blobs
 
-    async def whole(self, conn: AsyncConnection, row: rows.CommandRow, channel: int) -> Joined:
+    async def whole(self, conn: Connection, row: rows.CommandRow, channel: int) -> Joined:
         """Read all that is kept of one stream (1 MiB at the most)."""
         total = row.stdout_total if channel == STDOUT else row.stderr_total
         kept = await rows.kept_output(conn, row.id, channel)
@@ -44,7 +44,7 @@ class Outputs:
         return join(((piece.offset, piece.data) for piece in pieces), max(total, end))
 
     async def beyond(
-        self, conn: AsyncConnection, row: rows.CommandRow, channel: int, offset: int, *, limit: int
+        self, conn: Connection, row: rows.CommandRow, channel: int, offset: int, *, limit: int
     ) -> list[tuple[int, bytes]]:
         """Read what is kept beyond an offset, in order: about `limit` bytes, nothing at the end."""
         pieces = [

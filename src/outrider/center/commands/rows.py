@@ -5,8 +5,8 @@ from typing import Any, Final
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from outrider.center.store.connection import Connection
 from outrider.center.store.rows import as_struct
 from outrider.center.store.schema import agents, command_output, commands
 from outrider.domain.command_states import ACTIVE, CommandState
@@ -58,14 +58,14 @@ def _row(found: Any) -> CommandRow:
     return as_struct(found, CommandRow)
 
 
-async def command(conn: AsyncConnection, agent_id: AgentId, command_id: CommandId) -> CommandRow | None:
+async def command(conn: Connection, agent_id: AgentId, command_id: CommandId) -> CommandRow | None:
     """Find one of an agent's commands."""
     query = sa.select(*_SHOWN).where(commands.c.id == command_id, commands.c.agent_id == agent_id)
     found = (await conn.execute(query)).one_or_none()
     return None if found is None else _row(found)
 
 
-async def history(conn: AsyncConnection, agent_id: AgentId) -> list[CommandRow]:
+async def history(conn: Connection, agent_id: AgentId) -> list[CommandRow]:
     """List an agent's last commands, newest first."""
     query = (
         sa.select(*_SHOWN)
@@ -76,7 +76,7 @@ async def history(conn: AsyncConnection, agent_id: AgentId) -> list[CommandRow]:
     return [_row(found) for found in await conn.execute(query)]
 
 
-async def active(conn: AsyncConnection, agent_id: AgentId) -> list[CommandRow]:
+async def active(conn: Connection, agent_id: AgentId) -> list[CommandRow]:
     """List an agent's commands that have not ended, in the order they were sent."""
     states = [state.value for state in ACTIVE]
     query = (
@@ -87,13 +87,13 @@ async def active(conn: AsyncConnection, agent_id: AgentId) -> list[CommandRow]:
     return [_row(found) for found in await conn.execute(query)]
 
 
-async def agent_exists(conn: AsyncConnection, agent_id: AgentId) -> bool:
+async def agent_exists(conn: Connection, agent_id: AgentId) -> bool:
     """Tell whether there is such an agent."""
     found = await conn.execute(sa.select(agents.c.id).where(agents.c.id == agent_id))
     return found.scalar_one_or_none() is not None
 
 
-async def approval_of(conn: AsyncConnection, agent_id: AgentId) -> Approval | None:
+async def approval_of(conn: Connection, agent_id: AgentId) -> Approval | None:
     """Find what an administrator has said of an agent."""
     found = (
         await conn.execute(sa.select(agents.c.approval).where(agents.c.id == agent_id))
@@ -101,7 +101,7 @@ async def approval_of(conn: AsyncConnection, agent_id: AgentId) -> Approval | No
     return None if found is None else Approval(found)
 
 
-async def state_of(conn: AsyncConnection, command_id: CommandId) -> CommandState | None:
+async def state_of(conn: Connection, command_id: CommandId) -> CommandState | None:
     """Find a command's state."""
     state = (
         await conn.execute(sa.select(commands.c.state).where(commands.c.id == command_id))
@@ -116,7 +116,7 @@ class KeptOutput(msgspec.Struct, frozen=True):
     blob: str | None
 
 
-async def kept_output(conn: AsyncConnection, command_id: CommandId, channel: int) -> KeptOutput:
+async def kept_output(conn: Connection, command_id: CommandId, channel: int) -> KeptOutput:
     """Say where output is kept now; the answer belongs to this snapshot of the database."""
     columns = (
         (commands.c.stdout, commands.c.stdout_blob)
@@ -130,7 +130,7 @@ async def kept_output(conn: AsyncConnection, command_id: CommandId, channel: int
 
 
 async def output_pieces(
-    conn: AsyncConnection, command_id: CommandId, channel: int, *, beyond: int = 0, limit: int | None = None
+    conn: Connection, command_id: CommandId, channel: int, *, beyond: int = 0, limit: int | None = None
 ) -> list[OutputRow]:
     """Read the pieces that reach beyond an offset, in order; at most `limit` of them."""
     end = command_output.c.offset + sa.func.length(command_output.c.data)
@@ -144,7 +144,7 @@ async def output_pieces(
     return [OutputRow(row.offset, bytes(row.data)) for row in await conn.execute(query)]
 
 
-async def due_to_expire(conn: AsyncConnection, now: float, limit: int) -> list[CommandId]:
+async def due_to_expire(conn: Connection, now: float, limit: int) -> list[CommandId]:
     """List commands that were never sent and whose time is over."""
     query = (
         sa.select(commands.c.id)
@@ -154,7 +154,7 @@ async def due_to_expire(conn: AsyncConnection, now: float, limit: int) -> list[C
     return [CommandId(i) for i in (await conn.execute(query)).scalars()]
 
 
-async def unarchived(conn: AsyncConnection, after: str, limit: int) -> list[CommandId]:
+async def unarchived(conn: Connection, after: str, limit: int) -> list[CommandId]:
     """List ended commands whose output is still in pieces, by id."""
     final = [state.value for state in frozenset(CommandState) - ACTIVE]
     query = (
@@ -168,7 +168,7 @@ async def unarchived(conn: AsyncConnection, after: str, limit: int) -> list[Comm
     return [CommandId(i) for i in (await conn.execute(query)).scalars()]
 
 
-async def count_active(conn: AsyncConnection) -> dict[str, int]:
+async def count_active(conn: Connection) -> dict[str, int]:
     """Count the commands that have not ended, by state."""
     states = [state.value for state in ACTIVE]
     query = (

@@ -3,7 +3,6 @@
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from outrider.center.commands import rows, steps
 from outrider.center.commands.accept import AcceptCommands, NewCommand
@@ -12,6 +11,7 @@ from outrider.center.commands.feed import Feed
 from outrider.center.commands.outputs import Outputs, shown
 from outrider.center.fleet.writes import no_such_agent
 from outrider.center.http.callers import Caller
+from outrider.center.store.connection import Connection
 from outrider.center.store.engine import Store
 from outrider.domain.command_states import AT_HOST, FINAL, CommandState
 from outrider.domain.command_types import REGISTRY, parse_params
@@ -117,7 +117,7 @@ class CommandService:
 
     async def history(self, agent_id: str) -> list[CommandView]:
         """Show an agent's last 100 commands, newest first. Raises `NotFound`."""
-        async with self._store.read() as conn:
+        async with self._store.scan() as conn:
             if not await rows.agent_exists(conn, AgentId(agent_id)):
                 raise no_such_agent(agent_id)
             found = await rows.history(conn, AgentId(agent_id))
@@ -128,7 +128,7 @@ class CommandService:
         async with self._store.read() as conn:
             return await self._view(conn, await self.row(conn, agent_id, command_id), None)
 
-    async def row(self, conn: AsyncConnection, agent_id: str, command_id: str) -> rows.CommandRow:
+    async def row(self, conn: Connection, agent_id: str, command_id: str) -> rows.CommandRow:
         """Find a command. Raises `NotFound`."""
         found = await rows.command(conn, AgentId(agent_id), CommandId(command_id))
         if found is None:
@@ -164,7 +164,7 @@ class CommandService:
             self._feed.changed(CommandId(command_id))
         return await self.one(agent_id, command_id)
 
-    async def _view(self, conn: AsyncConnection, row: rows.CommandRow, limit: int | None) -> CommandView:
+    async def _view(self, conn: Connection, row: rows.CommandRow, limit: int | None) -> CommandView:
         out = shown(await self._outputs.whole(conn, row, STDOUT), row.stdout_total, limit)
         err = shown(await self._outputs.whole(conn, row, STDERR), row.stderr_total, limit)
         return CommandView(

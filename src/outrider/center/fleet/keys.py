@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from outrider.center.store.connection import Connection
 from outrider.center.store.rows import as_struct
 from outrider.center.store.schema import enrolment_keys
 from outrider.center.store.writer import Transaction
@@ -46,7 +46,7 @@ class KeyRow(msgspec.Struct, frozen=True, kw_only=True):
 _SHOWN = [enrolment_keys.c[name] for name in KeyRow.__struct_fields__]
 
 
-async def list_keys(conn: AsyncConnection) -> list[KeyRow]:
+async def list_keys(conn: Connection) -> list[KeyRow]:
     """List all keys, newest first."""
     rows = await conn.execute(
         sa.select(*_SHOWN).order_by(enrolment_keys.c.created.desc(), enrolment_keys.c.id)

@@ -5,8 +5,8 @@ from typing import Any, Final
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from outrider.center.store.connection import Connection
 from outrider.center.store.rows import as_struct
 from outrider.center.store.schema import agent_tags, agents
 from outrider.domain.connection_states import Approval, HostStatus
@@ -86,7 +86,7 @@ def _tagged(tag: str) -> sa.ColumnElement[bool]:
     return sa.exists().where(same)
 
 
-async def list_agents(conn: AsyncConnection, wanted: AgentFilter) -> list[AgentRow]:
+async def list_agents(conn: Connection, wanted: AgentFilter) -> list[AgentRow]:
     """List agents in the order they enrolled, filtered and paged by the database."""
     query = sa.select(*_LISTED).order_by(agents.c.id)
     if wanted.status is not None:
@@ -116,13 +116,13 @@ async def list_agents(conn: AsyncConnection, wanted: AgentFilter) -> list[AgentR
     ]
 
 
-async def agent_detail(conn: AsyncConnection, agent_id: AgentId) -> AgentDetail | None:
+async def agent_detail(conn: Connection, agent_id: AgentId) -> AgentDetail | None:
     """Find one agent."""
     row = (await conn.execute(sa.select(*_DETAILED).where(agents.c.id == agent_id))).one_or_none()
     return None if row is None else as_struct(row, AgentDetail)
 
 
-async def tags_of(conn: AsyncConnection, agent_ids: Collection[AgentId] | None) -> dict[AgentId, list[str]]:
+async def tags_of(conn: Connection, agent_ids: Collection[AgentId] | None) -> dict[AgentId, list[str]]:
     """Find the tags of some agents (all with None): words and NAME=value pairs, by name."""
     columns = sa.select(agent_tags.c.agent_id, agent_tags.c.name, agent_tags.c.value, agent_tags.c.is_pair)
     found: dict[AgentId, list[str]] = {}
@@ -136,7 +136,7 @@ async def tags_of(conn: AsyncConnection, agent_ids: Collection[AgentId] | None) 
     return found
 
 
-async def key_hash_of(conn: AsyncConnection, agent_id: AgentId) -> bytes | None:
+async def key_hash_of(conn: Connection, agent_id: AgentId) -> bytes | None:
     """Find the hash of an agent's key."""
     return (
         await conn.execute(sa.select(agents.c.key_hash).where(agents.c.id == agent_id))
@@ -150,26 +150,26 @@ class DeviceOwner(msgspec.Struct, frozen=True, kw_only=True):
     key_hash: bytes
 
 
-async def agent_with_device(conn: AsyncConnection, device_id: str) -> DeviceOwner | None:
+async def agent_with_device(conn: Connection, device_id: str) -> DeviceOwner | None:
     """Find the agent of a device id."""
     query = sa.select(agents.c.id, agents.c.key_hash).where(agents.c.device_id == device_id)
     row = (await conn.execute(query)).one_or_none()
     return None if row is None else DeviceOwner(id=AgentId(row.id), key_hash=bytes(row.key_hash))
 
 
-async def linked_agents(conn: AsyncConnection, replica: str) -> list[tuple[AgentId, int]]:
+async def linked_agents(conn: Connection, replica: str) -> list[tuple[AgentId, int]]:
     """List the agents whose link `replica` is said to hold, with the fence of that link."""
     rows = await conn.execute(sa.select(agents.c.id, agents.c.link_epoch).where(agents.c.linked == replica))
     return [(AgentId(row[0]), row[1]) for row in rows]
 
 
-async def fence_of(conn: AsyncConnection, agent_id: AgentId) -> int:
+async def fence_of(conn: Connection, agent_id: AgentId) -> int:
     """Find the fence of an agent's newest link; 0 when it never had one."""
     found = await conn.execute(sa.select(agents.c.link_epoch).where(agents.c.id == agent_id))
     return int(found.scalar_one_or_none() or 0)
 
 
-async def count_by_approval(conn: AsyncConnection) -> dict[str, int]:
+async def count_by_approval(conn: Connection) -> dict[str, int]:
     """Count agents by what an administrator has said of them."""
     rows = await conn.execute(sa.select(agents.c.approval, sa.func.count()).group_by(agents.c.approval))
     return {row[0]: row[1] for row in rows}

@@ -240,7 +240,10 @@ class FleetService:
     async def find(self, wanted: rows.AgentFilter) -> list[AgentSummary]:
         """List agents; the filter's `heard_since` is set here."""
         wanted = msgspec.structs.replace(wanted, heard_since=self._clock.time() - self._presence.patience)
-        async with self._store.read() as conn:
+        reading = (
+            self._store.scan() if wanted.limit is None or wanted.limit > rows.CHUNK else self._store.read()
+        )
+        async with reading as conn:
             found = await rows.list_agents(conn, wanted)
             whole = wanted.limit is None and len(found) > rows.CHUNK
             tags = await rows.tags_of(conn, None if whole else [row.id for row in found])

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Delete, Insert, Update
     from sqlalchemy.engine import Dialect
-    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from outrider.center.store.connection import Connection
 
     Row = Callable[[Mapping[str, Any]], tuple[Any, ...]]
 
@@ -30,7 +31,7 @@ class Bulk:
         self._columns = tuple(columns)
         self._compiled: dict[str, tuple[str, Row]] = {}
 
-    async def run(self, conn: AsyncConnection, rows: Sequence[Mapping[str, Any]]) -> None:
+    async def run(self, conn: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
         """Execute it for each row, in order. Raises KeyError for a row that lacks a column."""
         if not rows:
             return

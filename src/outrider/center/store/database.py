@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 from outrider.domain.errors import OutriderError, Unavailable
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+    from outrider.center.store.connection import Connection
+
+T = TypeVar("T")
 
 
 class StoreUnusable(OutriderError):
@@ -55,7 +61,22 @@ class Database(Protocol):
         """Keep other centers from changing the schema until the transaction of `conn` ends."""
         ...
 
-    async def take_turn(self, conn: AsyncConnection) -> None:
+    async def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a write transaction's work where its connection lives.
+
+        The work awaits nothing but the connection that `connect_writer` gives it.
+        """
+        ...
+
+    async def connect_writer(self) -> Connection:
+        """Open the writer's connection; to be called inside of `run`."""
+        ...
+
+    async def connect_reader(self) -> Connection:
+        """Take a connection for a short read; it is given back by its `close`."""
+        ...
+
+    async def take_turn(self, conn: Connection) -> None:
         """Wait until no other writer, in this process or another replica, has a transaction open.
 
         Called first in each write transaction; the turn ends with it. What a transaction reads after this

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -17,11 +17,10 @@ from outrider.center.store.sqlite import SqliteDatabase
 from outrider.center.store.writer import Writer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
-    from sqlalchemy.ext.asyncio import AsyncConnection
-
+    from outrider.center.store.connection import Connection
     from outrider.center.store.database import Database
     from outrider.kit.clock import Clock
 
@@ -41,15 +40,23 @@ class Store:
         self.epoch = epoch
         self._database = database
 
-    @asynccontextmanager
-    async def read(self) -> AsyncIterator[AsyncConnection]:
-        """Give a connection that sees one snapshot, taken at its first statement, and can't write.
+    def read(self) -> AbstractAsyncContextManager[Connection]:
+        """Give a connection for short reads: by key, or some hundred rows. On SQLite they block the loop.
 
-        The writer never waits for it, nor it for the writer. To be held briefly: there are few. Raises
-        Unavailable when the database is away or none becomes free within ten seconds.
+        It sees one snapshot, taken at its first statement, and can't write. The writer never waits for it,
+        nor it for the writer. To be held briefly: there are few. Raises Unavailable when the database is
+        away or none becomes free within ten seconds.
         """
+        return self._reading(self._database.connect_reader)
+
+    def scan(self) -> AbstractAsyncContextManager[Connection]:
+        """Give a connection for long reads, such as a list of all agents. Else as `read`."""
+        return self._reading(self._database.readers.connect)
+
+    @asynccontextmanager
+    async def _reading(self, connect: Callable[[], Awaitable[Connection]]) -> AsyncIterator[Connection]:
         try:
-            conn = await self._database.readers.connect()
+            conn = await connect()
         except Exception as error:
             raise self._named(error) from error
         try:

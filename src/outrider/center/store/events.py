@@ -13,7 +13,7 @@ from outrider.center.store.schema import counters, events
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from sqlalchemy.ext.asyncio import AsyncConnection
+    from outrider.center.store.connection import Connection
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -62,7 +62,7 @@ def draft(kind: str, subject: str, data: Mapping[str, Any]) -> Draft:
     return Draft(kind, subject, _decode_data(msgspec.json.encode(data)))
 
 
-async def append(conn: AsyncConnection, drafts: Sequence[Draft], *, time: float) -> tuple[Event, ...]:
+async def append(conn: Connection, drafts: Sequence[Draft], *, time: float) -> tuple[Event, ...]:
     """Number the drafts and write them, inside the caller's transaction.
 
     The counter's row stays locked until that transaction ends. So numbers are taken in the order of commits,
@@ -80,20 +80,20 @@ async def append(conn: AsyncConnection, drafts: Sequence[Draft], *, time: float)
     return numbered
 
 
-async def newest(conn: AsyncConnection) -> int:
+async def newest(conn: Connection) -> int:
     """Return the position of the newest event ever written; 0 before the first."""
     position: int = (await conn.execute(_NEWEST)).scalar_one()
     return position
 
 
-async def oldest(conn: AsyncConnection) -> int:
+async def oldest(conn: Connection) -> int:
     """Return the position of the oldest event that is still here; `newest` + 1 when there is none."""
     position: int | None = (await conn.execute(_OLDEST)).scalar_one()
     return await newest(conn) + 1 if position is None else position
 
 
 async def read_after(
-    conn: AsyncConnection,
+    conn: Connection,
     position: int,
     limit: int,
     *,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
 import asyncpg
 from sqlalchemy import event, select, text
@@ -14,8 +14,14 @@ from outrider.center.store.database import Fault
 from outrider.center.store.schema import counters
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
     from sqlalchemy.pool import PoolProxiedConnection
+
+    from outrider.center.store.connection import Connection
+
+T = TypeVar("T")
 
 _CONNECT_SECONDS: Final = 5.0
 _STATEMENT_SECONDS: Final = 30.0
@@ -85,7 +91,19 @@ class PostgresDatabase:
         """Wait until no other center changes the schema."""
         await conn.execute(_LOCK_SCHEMA)
 
-    async def take_turn(self, conn: AsyncConnection) -> None:
+    async def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a write transaction's work: here it waits on a socket like everything else."""
+        return await work
+
+    async def connect_writer(self) -> AsyncConnection:
+        """Open the writer's connection."""
+        return await self.writers.connect()
+
+    async def connect_reader(self) -> AsyncConnection:
+        """Take a reader's connection."""
+        return await self.readers.connect()
+
+    async def take_turn(self, conn: Connection) -> None:
         """Lock the row that numbers events: who holds it writes."""
         await conn.execute(_TURN)
 

@@ -84,14 +84,15 @@ class Connection(aiosqlite.Connection):
 
 async def connect(file: Path, pragmas: Sequence[str]) -> Connection:
     """Open the file, in a thread of its own, and set the pragmas. The caller begins transactions itself."""
-    conn = Connection(partial(_open, file, pragmas))
+    conn = Connection(partial(open_file, file, pragmas))
     # It is awaited to open it, and gives itself under its base class's name.
     _ = await conn
     return conn
 
 
-def _open(file: Path, pragmas: Sequence[str]) -> sqlite3.Connection:
-    conn = sqlite3.connect(file, isolation_level=None)
+def open_file(file: Path, pragmas: Sequence[str]) -> sqlite3.Connection:
+    """Open the file for one user at a time, in whatever thread, and set the pragmas."""
+    conn = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
     try:
         for pragma in pragmas:
             conn.execute(f"PRAGMA {pragma}").close()

@@ -16,8 +16,7 @@ from outrider.kit.batch import Batcher
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncTransaction
-
+    from outrider.center.store.connection import Connection, Transacting
     from outrider.center.store.database import Database, Fault
     from outrider.center.store.events import Draft, Event
     from outrider.kit.clock import Clock
@@ -43,7 +42,7 @@ _DATA_ERRORS: Final = "22"
 class Transaction:
     """One transaction of the writer, as the writes in it see it. It ends when all have been applied."""
 
-    def __init__(self, conn: AsyncConnection, now: float) -> None:
+    def __init__(self, conn: Connection, now: float) -> None:
         #: Where statements are executed. Not to be committed, rolled back or kept.
         self.conn = conn
         #: Unix seconds, the same for all that is written in this transaction.
@@ -117,6 +116,19 @@ class _Answer:
         self.error = error
 
 
+class _Written:
+    """What one transaction has written, to be told after it."""
+
+    __slots__ = ("answers", "callbacks", "events")
+
+    def __init__(
+        self, answers: list[_Answer], callbacks: Sequence[Callable[[], None]], events: Sequence[Event]
+    ) -> None:
+        self.answers = answers
+        self.callbacks = callbacks
+        self.events = events
+
+
 class _CommitFailedError(Exception):
     """COMMIT was sent and no answer came: it may have happened. The cause is the driver's error."""
 
@@ -139,7 +151,7 @@ class Writer:
         self._database = database
         self._clock = clock
         self._rng = random.Random()  # noqa: S311 - spreads retries, guards nothing
-        self._conn: AsyncConnection | None = None
+        self._conn: Connection | None = None
         self._is_away = False
         self._subscribers: list[Callable[[Sequence[Event]], None]] = []
         self._batcher: Batcher[_Submission, _Answer] = Batcher(
@@ -197,7 +209,7 @@ class Writer:
         attempt = 0
         while True:
             try:
-                answers = await self._transact(batch)
+                written = await self._database.run(self._transact(batch))
             except Exception as error:
                 fault = self._database.fault_of(_driver_error(error))
                 if fault is None:
@@ -211,9 +223,17 @@ class Writer:
                 await self._clock.sleep(_BACKOFF.delay(attempt, self._rng))
             else:
                 self._note_back()
-                return answers
+                self._tell(written)
+                return written.answers
 
-    async def _transact(self, batch: Sequence[_Submission]) -> list[_Answer]:
+    def _tell(self, written: _Written) -> None:
+        for callback in written.callbacks:
+            _call(callback)
+        if written.events:
+            for subscriber in tuple(self._subscribers):
+                subscriber(written.events)
+
+    async def _transact(self, batch: Sequence[_Submission]) -> _Written:
         conn = await self._connection()
         transaction = await conn.begin()
         try:
@@ -229,19 +249,14 @@ class Writer:
         except Exception as error:
             await self._drop_connection()
             raise _CommitFailedError from error
-        for callback in tx.callbacks():
-            _call(callback)
-        if written:
-            for subscriber in tuple(self._subscribers):
-                subscriber(written)
-        return answers
+        return _Written(answers, tx.callbacks(), written)
 
-    async def _connection(self) -> AsyncConnection:
+    async def _connection(self) -> Connection:
         if self._conn is None:
-            self._conn = await self._database.writers.connect()
+            self._conn = await self._database.connect_writer()
         return self._conn
 
-    async def _roll_back(self, transaction: AsyncTransaction) -> None:
+    async def _roll_back(self, transaction: Transacting) -> None:
         try:
             await transaction.rollback()
         except Exception as error:  # noqa: BLE001 - what broke the transaction is what is reported

@@ -2,6 +2,7 @@
 
 import asyncio
 import resource
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -36,16 +37,29 @@ async def until_waiting(store: Store, count: int) -> None:
 
 
 class Gate:
-    """An item for `Do` that keeps its transaction open until a test lets it go on."""
+    """An item for `Do` that keeps its transaction open until a test lets it go on.
+
+    A transaction is worked on in the loop, or in a thread where it may block: the gate fits both.
+    """
 
     def __init__(self) -> None:
         self.entered = asyncio.Event()
-        self.opened = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._opened = asyncio.Event()
+        self._opened_for_threads = threading.Event()
+
+    def open(self) -> None:
+        """Let the transaction go on."""
+        self._opened.set()
+        self._opened_for_threads.set()
 
     async def __call__(self, tx: Transaction) -> None:
         """Wait inside the transaction."""
-        self.entered.set()
-        await self.opened.wait()
+        self._loop.call_soon_threadsafe(self.entered.set)
+        if threading.current_thread() is threading.main_thread():
+            await self._opened.wait()
+        else:
+            self._opened_for_threads.wait()
 
 
 @asynccontextmanager
@@ -58,7 +72,7 @@ async def busy(store: Store) -> AsyncIterator[None]:
         try:
             yield
         finally:
-            gate.opened.set()
+            gate.open()
 
 
 async def test_a_submit_answers_once_a_reader_can_see_it(store: Store) -> None:
@@ -232,7 +246,7 @@ async def test_stopping_writes_what_waits_and_refuses_what_comes(
         await gate.entered.wait()
         waiting = tasks.create_task(store.writer.submit(Note(), ("a", "x")))
         await until_waiting(store, 1)
-        asyncio.get_running_loop().call_soon(gate.opened.set)
+        asyncio.get_running_loop().call_soon(gate.open)
     assert waiting.result() == 1
     assert await notes(store) == {"a": "x"}
     with pytest.raises(Closed):

@@ -1,0 +1,104 @@
+"""What a room sees of a connection, whichever database and thread is behind it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Sequence
+
+    import sqlalchemy as sa
+    from sqlalchemy.engine import CursorResult, Dialect
+
+T = TypeVar("T")
+
+
+class Transacting(Protocol):
+    """A transaction that has begun."""
+
+    async def commit(self) -> None:
+        """Make it durable."""
+
+    async def rollback(self) -> None:
+        """Undo it."""
+
+
+class SteppedTransaction:
+    """A transaction of a synchronous connection."""
+
+    def __init__(self, transaction: sa.RootTransaction) -> None:
+        self._transaction = transaction
+
+    async def commit(self) -> None:
+        """Make it durable; blocks the thread it is stepped in."""
+        self._transaction.commit()
+
+    async def rollback(self) -> None:
+        """Undo it; blocks likewise."""
+        self._transaction.rollback()
+
+
+class SteppedConnection:
+    """A synchronous connection with the methods of an asynchronous one. None of them ever waits.
+
+    So a coroutine that awaits nothing else can be run to its end by `step`, in any one thread: statements of
+    a file in this process cost a tenth of what a trip to another thread for each of them does.
+    """
+
+    def __init__(self, conn: sa.Connection) -> None:
+        self._conn = conn
+
+    @property
+    def dialect(self) -> Dialect:
+        """The database's dialect."""
+        return self._conn.dialect
+
+    async def execute(
+        self, statement: sa.Executable, parameters: Any = None
+    ) -> CursorResult[*tuple[Any, ...]]:
+        """Execute a statement."""
+        return self._conn.execute(statement, parameters)
+
+    async def scalars(self, statement: sa.Executable, parameters: Any = None) -> sa.ScalarResult[Any]:
+        """Execute a statement and give the first column."""
+        return self._conn.scalars(statement, parameters)
+
+    async def scalar(self, statement: sa.Executable, parameters: Any = None) -> Any:
+        """Execute a statement and give the first row's first column; None without a row."""
+        return self._conn.scalar(statement, parameters)
+
+    async def exec_driver_sql(
+        self, statement: str, parameters: Sequence[Any] | None = None
+    ) -> CursorResult[*tuple[Any, ...]]:
+        """Execute text as the driver takes it."""
+        return self._conn.exec_driver_sql(statement, parameters)
+
+    async def begin(self) -> SteppedTransaction:
+        """Begin a transaction."""
+        return SteppedTransaction(self._conn.begin())
+
+    async def invalidate(self) -> None:
+        """Give the connection up: it is not to be used again."""
+        self._conn.invalidate()
+
+    async def close(self) -> None:
+        """Close it."""
+        self._conn.close()
+
+
+Connection = AsyncConnection | SteppedConnection
+"""What statements are executed on."""
+
+
+def step(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine to its end in this thread. Raises RuntimeError when it waits for something."""
+    try:
+        work.send(None)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+    work.close()
+    message = "a write waits for something that is not its connection"
+    raise RuntimeError(message)
