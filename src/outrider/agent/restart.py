@@ -70,7 +70,14 @@ class Restarter:
             await self._clock.wait_for(queue.settle_starts(), _SETTLE_SECONDS)
         except TimeoutError:
             log.warning("some commands can't be handed over; they will be reported as interrupted")
-        self.handed = work.hand_over(queue.hand_over())
+        running = queue.hand_over()
+        self.handed = work.hand_over(running)
+        # What is not handed over has just ended: its result must be on disk before this image goes.
+        ending = running.keys() - {handover.record.command_id for handover in self.handed}
+        try:
+            await self._clock.wait_for(queue.ended(ending), _SETTLE_SECONDS)
+        except TimeoutError:
+            log.warning("some commands do not end in time; they will be reported as interrupted")
 
 
 def start_again(baton: Baton, environ: MutableMapping[str, str]) -> NoReturn:

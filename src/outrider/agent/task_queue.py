@@ -175,6 +175,7 @@ class TaskQueue:
         self._welcomed = False
         self._tasks: Tasks | None = None
         self._refused_orders: dict[CommandId, Order] = {}
+        self._settling = False
         self._handing_over = False
         self._changed = asyncio.Event()
 
@@ -185,7 +186,11 @@ class TaskQueue:
             ready()
             try:
                 while True:
-                    await self._hear(await self._inbox.get())
+                    told = await self._inbox.get()
+                    try:
+                        await self._hear(told)
+                    finally:
+                        self._inbox.task_done()
                     self._start_next()
             except asyncio.CancelledError:
                 if not self._handing_over:
@@ -236,16 +241,27 @@ class TaskQueue:
                 self._voice.say(Started(id=running.order.id, at=running.started), within=LINGER)
 
     async def settle_starts(self) -> None:
-        """Start nothing more, and return once every command whose turn has come really runs or has ended."""
+        """Start nothing more, and return once every command whose turn has come has a process or ended."""
+        self._settling = True
         self._gate_open = False
+        await self._inbox.join()  # what is being taken in may be on disk as started, and not run yet
         while any(running.execution is None for running in self._running.values()):
             self._changed.clear()
             await self._changed.wait()
+        for running in list(self._running.values()):
+            if running.execution is not None:
+                await self._work.process_of(running.execution)
 
     def hand_over(self) -> dict[CommandId, Running]:
         """Stop looking after the commands that run, without ending them, and return them."""
         self._handing_over = True
         return dict(self._running)
+
+    async def ended(self, ids: Collection[CommandId]) -> None:
+        """Return once the results of these commands are on disk."""
+        while not self._running.keys().isdisjoint(ids):
+            self._changed.clear()
+            await self._changed.wait()
 
     async def _recover(self) -> None:
         self._waiting.clear()
@@ -278,12 +294,13 @@ class TaskQueue:
             case ResultsConfirmed(ids=ids):
                 await self._confirm(ids)
             case _Gate(open=is_open):
-                self._gate_open = is_open
+                self._gate_open = is_open and not self._settling
                 self._welcomed = self._welcomed or is_open
             case _Reporting():
                 if not self._welcomed:
                     await self._give_up(None, _UNWELCOMED)
-                self._gate_open = self._welcomed = True
+                self._welcomed = True
+                self._gate_open = not self._settling
             case _Dismissed(reason=reason):
                 self._gate_open = False
                 await self._give_up(None, reason)
