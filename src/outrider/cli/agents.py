@@ -17,7 +17,7 @@ from outrider.cli.prompts import confirm
 if TYPE_CHECKING:
     from cyclopts import App
 
-    from outrider.client import AgentDetail, AsyncCenter
+    from outrider.client import Agent, AgentDetail, AsyncCenter
 
 _NO_MATCH: Final = "No agents match."
 _NO_AGENTS: Final = "No agents yet: `outrider keys new` makes a key that lets one join."
@@ -130,12 +130,16 @@ def delete_agents(
 ) -> None:
     """Delete agents with all of their history. Their keys are dead at once."""
 
-    async def delete(center: AsyncCenter) -> None:
-        for name in (agent, *more):
-            found = await find_agent(center, name)
-            if not yes:
-                await confirm(f"Delete {name_of(found)} ({found.id}) and all of its history?")
-            await center.delete_agent(found.id)
-            sys.stdout.write(f"Deleted {name_of(found)} ({found.id}).\n")
+    async def find(center: AsyncCenter) -> list[Agent]:
+        return [await find_agent(center, name) for name in (agent, *more)]
 
+    async def delete(center: AsyncCenter) -> None:
+        for one in found:
+            await center.delete_agent(one.id)
+            sys.stdout.write(f"Deleted {name_of(one)} ({one.id}).\n")
+
+    found = ask(where, find)
+    if not yes:
+        names = ", ".join(f"{name_of(one)} ({one.id})" for one in found)
+        confirm(f"Delete {names} with all history?")
     ask(where, delete)

@@ -1,7 +1,7 @@
 """One of our daemons, run as a child process of the launcher.
 
-The child holds two pipes of ours (`outrider.kit.launch`): on one it announces what it has come to, and it stops
-when the other ends, which happens however we end.
+The child holds two pipes of ours (`outrider.kit.launch`): on one it announces what it has come to, and it
+stops when the other ends, which happens however we end.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ import importlib
 import os
 import signal
 import sys
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, Protocol, cast
 
 from outrider import __version__
@@ -32,6 +33,9 @@ class _Module(Protocol):
 def main(argv: Sequence[str]) -> int:
     """Run one command line and return its exit code. Errors are told on stderr, never raised."""
     words, debug = _without_debug(argv)
+    if isinstance(sys.stdout, TextIOWrapper):
+        # A character that the terminal's encoding lacks must not end a listing.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         code = _run(words)
         sys.stdout.flush()

@@ -15,9 +15,11 @@ from cyclopts import Parameter
 from outrider.cli import centers
 from outrider.cli.app import make_app
 from outrider.cli.centers import Centers, SavedCenter
+from outrider.cli.prompts import ask_line, is_yes
 from outrider.domain.enrolment import MalformedEnrolmentKey, check_pin
 from outrider.domain.errors import Invalid
 from outrider.kit.files import FileTooLarge, read_bounded
+from outrider.kit.printable import escape
 
 if TYPE_CHECKING:
     from cyclopts import App
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 DEFAULT_URL: Final = "http://127.0.0.1:8080"
 _MAX_AUTHORITY: Final = 64 * 1024
+_FIRST_USER: Final = "admin"
 
 
 def command() -> App:
@@ -62,31 +65,21 @@ def login(
     path = centers.default_path(os.environ)
     saved = centers.load(path)
     name, known = _choose(saved, url, center)
-    attempt = _Attempt(
-        known=known,
-        username=username,
-        password_stdin=password_stdin,
-        authority=_read_authority(ca) if ca else "",
-        pins=_checked(pin or []),
-        allow_plain=allow_plain or known.allow_plain,
+    door = _Door(known.url, allow_plain=allow_plain or known.allow_plain)
+    door.authority = _read_authority(ca) if ca else "" if pin else known.authority
+    door.know(_checked(pin or []), may_ask=sys.stdin.isatty() and not password_stdin)
+    who, password = _credentials(username or known.username, password_stdin=password_stdin)
+    opened = door.login(who, password)
+    entry = SavedCenter(
+        url=known.url,
+        username=opened.user.username,
+        token=opened.token,
+        authority=door.authority,
+        allow_plain=door.allow_plain,
     )
-    opened, authority = asyncio.run(attempt.sign_in())
-    centers.save(
-        path,
-        saved.with_center(
-            name,
-            SavedCenter(
-                url=known.url,
-                username=opened.user.username,
-                token=opened.token,
-                authority=authority or "",
-                allow_plain=attempt.allow_plain,
-            ),
-        ),
-    )
-    sys.stdout.write(
-        f"Signed in to {known.url} as {opened.user.username} ({opened.user.role}); saved as {name}.\n"
-    )
+    centers.save(path, saved.with_center(name, entry))
+    user = f"{opened.user.username} ({opened.user.role})"
+    sys.stdout.write(f"Signed in to {known.url} as {escape(user)}; saved as {name}.\n")
 
 
 def _choose(saved: Centers, url: str | None, name: str | None) -> tuple[str, SavedCenter]:
@@ -133,74 +126,78 @@ def _checked(pins: list[str]) -> list[str]:
     return parts
 
 
-class _Attempt:
-    """One attempt to sign in: first know the center, only then ask for the password."""
+class _Door:
+    """The way in: first know the center, only then tell it a secret.
 
-    def __init__(
-        self,
-        *,
-        known: SavedCenter,
-        username: str | None,
-        password_stdin: bool,
-        authority: str,
-        pins: list[str],
-        allow_plain: bool,
-    ) -> None:
+    Questions are asked between its steps, while no event loop runs: there Ctrl-C works at once.
+    """
+
+    def __init__(self, url: str, *, allow_plain: bool) -> None:
+        """Name the center; nothing is asked of it yet."""
+        self.url = url
         self.allow_plain = allow_plain
-        self._known = known
-        self._username = username
-        self._password_stdin = password_stdin
-        self._authority = authority or ("" if pins else known.authority)
-        self._pins = pins
+        #: PEM of the authority to trust; empty for the system's.
+        self.authority = ""
 
-    async def sign_in(self) -> tuple[SignIn, str | None]:
-        """Open a session; returns it with the authority that proved the center."""
+    def know(self, pins: list[str], *, may_ask: bool) -> None:
+        """Make sure that the center is the one that is meant. Raises WrongCertificate where that fails."""
+        if not self.url.startswith("https:"):
+            return
+        if pins:
+            self.authority = asyncio.run(self._authority_with(pins))
+        elif not self.authority and (offered := asyncio.run(self._pins_to_confirm())):
+            if not may_ask:
+                asyncio.run(self._raise_what_is_wrong())
+            _confirm_pins(self.url, offered)
+            self.authority = asyncio.run(self._authority_with(offered))
+
+    def login(self, username: str, password: str) -> SignIn:
+        """Open a session."""
+        return asyncio.run(self._login(username, password))
+
+    def _center(self) -> AsyncCenter:
         from outrider.client import AsyncCenter
 
-        async with AsyncCenter(
-            self._known.url, authority=self._authority or None, allow_plain=self.allow_plain
-        ) as center:
-            if center.url.startswith("https:"):
-                await self._know(center)
-            username, password = await asyncio.to_thread(self._credentials)
-            return await center.login(username, password), center.authority
+        return AsyncCenter(self.url, authority=self.authority or None, allow_plain=self.allow_plain)
 
-    async def _know(self, center: AsyncCenter) -> None:
-        """Make sure that the center is the one that is meant, before any secret is sent to it."""
-        if self._pins:
-            await center.trust_pins(self._pins)
-            return
-        if self._authority or await center.is_trusted():
-            return
-        offered = [authority.pin for authority in await center.offered_authorities()]
-        if not offered or not sys.stdin.isatty() or self._password_stdin:
-            # Asking again raises with what is wrong and what to do.
+    async def _authority_with(self, pins: list[str]) -> str:
+        async with self._center() as center:
+            await center.trust_pins(pins)
+            return center.authority or ""
+
+    async def _pins_to_confirm(self) -> list[str]:
+        """The pins of a center that the system's authorities do not vouch for."""
+        async with self._center() as center:
+            if await center.is_trusted():
+                return []
+            offered = [authority.pin for authority in await center.offered_authorities()]
+            if not offered:
+                await center.session()
+            return offered
+
+    async def _raise_what_is_wrong(self) -> None:
+        async with self._center() as center:
             await center.session()
-            return
-        if not await asyncio.to_thread(_confirm, center.url, offered):
-            raise Invalid("Not signed in: the center's pin was not accepted.", field="pin")
-        await center.trust_pins(offered)
 
-    def _credentials(self) -> tuple[str, str]:
-        if self._password_stdin:
-            username = self._username or self._known.username or "admin"
-            return username, sys.stdin.readline().rstrip("\r\n")
-        if not sys.stdin.isatty():
-            raise Invalid("There is no terminal to ask for the password: give it with --password-stdin.")
-        username = self._username or self._known.username or _prompt("User name [admin]: ") or "admin"
-        return username, getpass.getpass(f"Password of {username}: ")
+    async def _login(self, username: str, password: str) -> SignIn:
+        async with self._center() as center:
+            return await center.login(username, password)
 
 
-def _confirm(url: str, pins: list[str]) -> bool:
+def _credentials(username: str, *, password_stdin: bool) -> tuple[str, str]:
+    if password_stdin:
+        return username or _FIRST_USER, sys.stdin.readline().rstrip("\r\n")
+    if not sys.stdin.isatty():
+        raise Invalid("There is no terminal to ask for the password: give it with --password-stdin.")
+    username = username or ask_line(f"User name [{_FIRST_USER}]: ") or _FIRST_USER
+    return username, getpass.getpass(f"Password of {username}: ")
+
+
+def _confirm_pins(url: str, pins: list[str]) -> None:
     shown = "\n".join(f"    {pin}" for pin in pins)
     sys.stderr.write(
         f"The center at {url} has a certificate authority of its own. Its pin is\n\n{shown}\n\n"
         "Compare it with the pin that the center itself prints.\n"
     )
-    return _prompt("Is it the same, and shall it be trusted from now on? [y/N]: ").lower() in ("y", "yes")
-
-
-def _prompt(question: str) -> str:
-    sys.stderr.write(question)
-    sys.stderr.flush()
-    return sys.stdin.readline().strip()
+    if not is_yes("Is it the same, and shall it be trusted from now on?"):
+        raise Invalid("Not signed in: the center's pin was not accepted.", field="pin")

@@ -1,20 +1,25 @@
-"""Questions to the person at the terminal."""
+"""Questions to the person at the terminal. They wait for the answer, so no event loop may be running."""
 
-import asyncio
 import sys
 
 from outrider.domain.errors import Invalid
 
 
-async def confirm(question: str) -> None:
+def ask_line(question: str) -> str:
+    """The line that is typed as the answer, without spaces around it."""
+    sys.stderr.write(question)
+    sys.stderr.flush()
+    return sys.stdin.readline().strip()
+
+
+def is_yes(question: str) -> bool:
+    """Tell whether the answer is yes; anything else is no."""
+    return ask_line(f"{question} [y/N]: ").lower() in ("y", "yes")
+
+
+def confirm(question: str) -> None:
     """Return if the answer is yes. Raises Invalid for any other, and where nobody can be asked."""
     if not sys.stdin.isatty():
         raise Invalid(f"{question} There is no terminal to answer on: say so with --yes.")
-    if not await asyncio.to_thread(_ask, question):
+    if not is_yes(question):
         raise Invalid("Nothing was done.")
-
-
-def _ask(question: str) -> bool:
-    sys.stderr.write(f"{question} [y/N]: ")
-    sys.stderr.flush()
-    return sys.stdin.readline().strip().lower() in ("y", "yes")

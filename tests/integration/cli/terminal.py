@@ -40,6 +40,10 @@ class Terminal:
         """All that was shown so far."""
         return self._shown.decode("utf-8", "replace")
 
+    def echoes(self) -> bool:
+        """Tell whether what is typed is shown."""
+        return bool(termios.tcgetattr(self._master)[3] & termios.ECHO)
+
     async def see(self, text: str) -> None:
         """Wait until this is shown, after what was seen before."""
         wanted = text.encode()

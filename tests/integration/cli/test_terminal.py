@@ -151,3 +151,14 @@ async def test_deleting_asks_first(api: FakeApi, signed_in: Program) -> None:
         screen.type("y\n")
         assert await screen.end() == 0
     assert "agent_000000000001" not in api.agents
+
+
+async def test_ctrl_c_at_a_question_ends_at_once(api: FakeApi, outrider: Program) -> None:
+    """Nobody has to press Enter after it, nothing is sent, and typing is shown again."""
+    async with terminal(outrider, "login", api.url, "-u", "admin") as screen:
+        await screen.see("Password of admin: ")
+        assert not screen.echoes()
+        screen.type(CTRL_C)
+        assert await screen.end() == 130
+        assert screen.echoes()
+    assert not api.requests
