@@ -1,0 +1,185 @@
+"""One simulated host: the agent's own link - its dialling, its rules, its way back - with nothing behind it.
+
+A command ends in the moment it arrives. What a real host adds, its spool's disk and the work itself, is
+spent on that host and is no part of what a center has to carry.
+"""
+
+import random
+import secrets
+import ssl
+import time
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import aiohttp
+
+from bench.rig.enrolment import Member, facts_of
+from outrider.agent.connection import Connection, Standing
+from outrider.agent.link import Link
+from outrider.domain.command_states import CommandState
+from outrider.domain.connection_states import ConnectionState
+from outrider.domain.identity import Identity
+from outrider.domain.ids import AgentId, CommandId, DeviceId
+from outrider.kit.clock import Clock
+from outrider.protocol.messages import (
+    MAX_FRAME,
+    Accepted,
+    CenterSeen,
+    Execute,
+    Finished,
+    FromCenter,
+    Hello,
+    Order,
+    Readings,
+    ResultsConfirmed,
+    Started,
+    Welcome,
+)
+from outrider.protocol.version import SPOKEN
+
+_CONNECT_SECONDS: Final = 20.0
+
+
+class Tally:
+    """What has happened to all hosts of a process so far."""
+
+    def __init__(self) -> None:
+        self.linked = 0
+        self.opened = 0
+        self.dials = 0
+        self.failed = 0
+        self.blocked = 0
+        self.confirmed = 0
+        self.first_order = 0.0
+        self.last_order = 0.0
+        self.changed: Callable[[], None] = lambda: None
+
+
+class Door:
+    """Dials the center for all hosts of a process, as each host's own door does; an async context manager."""
+
+    def __init__(self, url: str, authority: bytes) -> None:
+        """`authority` (PEM) vouches for the center."""
+        self._url = f"{url}/api/agents/link"
+        context = ssl.create_default_context(cadata=authority.decode("ascii"))
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS)
+        self.session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(ssl=context, limit=0), timeout=timeout
+        )
+
+    async def dial(self, member: Member) -> aiohttp.ClientWebSocketResponse:
+        """Open a WebSocket for one host. Raises aiohttp.ClientError or OSError."""
+        return await self.session.ws_connect(
+            self._url,
+            headers={"X-Agent-Id": member.agent_id, "X-Agent-Key": member.agent_key},
+            compress=0,
+            max_msg_size=MAX_FRAME + 1,
+        )
+
+
+class SimulatedHost:
+    """The listener of one real `Link`."""
+
+    def __init__(self, member: Member, door: Door, tally: Tally, clock: Clock, rng: random.Random) -> None:
+        self._member = member
+        self._door = door
+        self._tally = tally
+        self._clock = clock
+        self._generation = 0
+        self._seen: CenterSeen | None = None
+        self._names = (secrets.token_hex(12), secrets.token_hex(12), secrets.token_hex(16))
+        self._connection = Connection(Standing(ConnectionState.NOT_CONNECTED))
+        self.link = Link(
+            dial=self._dial, connection=self._connection, clock=clock, rng=rng, blocked=self._blocked
+        )
+        self.link.hears_with(self)
+
+    async def serve(self, start_after: float) -> None:
+        """Stay linked until cancelled; the first dial comes after that many seconds."""
+        await self._clock.sleep(start_after)
+        await self.link.serve(lambda: None)
+
+    async def _dial(self) -> aiohttp.ClientWebSocketResponse:
+        self._tally.dials += 1
+        try:
+            return await self._door.dial(self._member)
+        except (aiohttp.ClientError, OSError):
+            self._tally.failed += 1
+            raise
+
+    async def _blocked(self) -> None:
+        self._tally.blocked += 1
+
+    # --- the link's listener
+
+    async def greeting(self) -> Hello:
+        """Say who is here."""
+        incarnation, start, boot = self._names
+        return Hello(
+            versions=SPOKEN,
+            identity=Identity(
+                agent_id=AgentId(self._member.agent_id),
+                device_id=DeviceId(self._member.device_id),
+                incarnation=incarnation,
+                generation=self._generation,
+                start=start,
+                earlier_starts=(),
+                boot=boot,
+                machine=self._member.device_id,
+            ),
+            facts=facts_of(self._member.number),
+            time=self._clock.time(),
+            seen=self._seen,
+        )
+
+    def readings(self) -> Readings:
+        """Return a load that changes, as a host's does."""
+        share = (self._clock.monotonic() + self._member.number) % 100.0
+        return Readings(cpu_percent=share, mem_percent=41.5, disk_percent=63.2, uptime_s=int(share) + 86_400)
+
+    async def opened(self, welcome: Welcome, *, asked: float, answered: float) -> None:
+        """Count the link."""
+        self._seen = welcome.seen
+        self._connection.judged(welcome.approval)
+        self._tally.linked += 1
+        self._tally.opened += 1
+        self._tally.changed()
+
+    def measured(self, *, asked: float, answered: float, center: float) -> None:
+        """Take in a measurement of the center's clock: nothing follows from it here."""
+
+    async def heard(self, message: FromCenter) -> None:
+        """Carry commands out at once; count what the center has on its disk."""
+        match message:
+            case Execute(orders=orders):
+                self._execute(orders)
+            case ResultsConfirmed(ids=ids):
+                self._tally.confirmed += len(ids)
+                self._tally.changed()
+            case _:
+                pass
+
+    def _execute(self, orders: Sequence[Order]) -> None:
+        self._tally.last_order = time.monotonic()
+        self._tally.first_order = self._tally.first_order or self._tally.last_order
+        self._generation += 1
+        ids = tuple(order.id for order in orders)
+        # Said in one breath, so one frame takes all, as a real agent's short command does.
+        self.link.say(Accepted(ids=ids, generation=self._generation))
+        for command_id in ids:
+            self._finish(command_id)
+
+    def _finish(self, command_id: CommandId) -> None:
+        now = self._clock.time()
+        self.link.say(Started(id=command_id, at=now))
+        self.link.say(
+            Finished(id=command_id, state=CommandState.SUCCEEDED, started=now, finished=now, exit_code=0)
+        )
+
+    def closed(self) -> None:
+        """Count the link out."""
+        self._tally.linked -= 1
+
+    async def removed(self, detail: str) -> None:
+        """Be gone; nobody deletes hosts during a measurement."""
+        raise RuntimeError(f"host {self._member.number} was removed: {detail}")
