@@ -61,6 +61,7 @@ from outrider.center.store.retention import Keep, Retention
 from outrider.domain import variables
 from outrider.domain.errors import OutriderError
 from outrider.domain.ids import AgentId, CommandId
+from outrider.domain.places import default_data_folder
 from outrider.kit import config, logs
 from outrider.kit.clock import Clock, SystemClock
 from outrider.kit.launch import ANNOUNCE_FD, PARENT_FD, ParentWatch, announce, inherited_descriptor
@@ -135,8 +136,9 @@ class Center:
         )
         self.presence.on_silent = self._lose
         side = AgentSide(store, self.presence, self.delivery, reports, self.feed)
+        self.routes = self._routes(standing)
         self.asgi: ASGIApp = Entry(
-            Counted(self._routes(standing), self.health),
+            Counted(self.routes, self.health),
             {
                 PATH: LinkEndpoint(side, self.hub, clock, heartbeat=settings.heartbeat),
                 STREAMS_PATH: StreamEndpoint(side, {"output": OutputSink(store, reports, self.feed)}),
@@ -157,7 +159,7 @@ class Center:
     async def _lose(self, agent_ids: Sequence[AgentId]) -> None:
         await self.store.writer.submit_many(LOSE_HOSTS, agent_ids)
 
-    def _routes(self, standing: Standing) -> ASGIApp:
+    def _routes(self, standing: Standing) -> Litestar:
         parts: dict[str, Any] = {
             "access_service": self.access,
             "fleet": self.fleet,
@@ -355,7 +357,7 @@ async def _run(settings: CenterSettings, environ: Mapping[str, str]) -> int:
 def read_settings(environ: Mapping[str, str]) -> CenterSettings:
     """Read `OUTRIDER_*` and the file `center.toml` in the data folder (or `OUTRIDER_CONFIG`)."""
     named = environ.get("OUTRIDER_CONFIG")
-    home = Path(environ.get("OUTRIDER_HOME") or "~/.local/share/outrider").expanduser()
+    home = Path(environ.get("OUTRIDER_HOME") or default_data_folder()).expanduser()
     file = Path(named) if named else home / "center.toml"
     return config.load(
         CenterSettings,

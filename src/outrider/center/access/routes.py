@@ -18,7 +18,7 @@ from outrider.domain.roles import Role
 class LoginBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Who signs in."""
 
-    username: Annotated[str, Meta(min_length=1, max_length=200)]
+    username: Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
     password: Annotated[str, Meta(min_length=1, max_length=1024)]
 
 

@@ -119,7 +119,7 @@ class PollingService:
         return Heard(
             agent_id=agent_id,
             last_seen=self._clock.time(),
-            readings=msgspec.to_builtins(readings) if said else None,
+            readings=msgspec.structs.asdict(readings) if said else None,
             hostname=body.hostname,
             os=body.os,
         )

@@ -255,7 +255,7 @@ class Presence:
             writes.Heard(
                 agent_id=link.agent_id,
                 last_seen=wall - (now - link.heard),
-                readings=msgspec.to_builtins(link.readings) if link.readings else None,
+                readings=msgspec.structs.asdict(link.readings) if link.readings else None,
                 clock_offset=link.clock_offset,
             )
             for link in self._hub

@@ -1,7 +1,6 @@
 """The fleet's abilities: enrolment, approval, lists, changes, deletion."""
 
 import base64
-import binascii
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -204,7 +203,7 @@ class FleetService:
             raise Invalid("The device id is not that of the public key.", field="device_id")
         try:
             signature = base64.b64decode(request.proof, validate=True)
-        except binascii.Error:
+        except ValueError:
             raise Invalid("The proof is not base64.", field="proof") from None
         key_hash = hash_agent_key(request.agent_key)
         if not verify_enrolment(
@@ -281,7 +280,7 @@ class FleetService:
         readings = link.readings if link else None
         return AgentView(
             **msgspec.structs.asdict(summary),
-            metrics=msgspec.to_builtins(readings) if readings else row.readings or {},
+            metrics=msgspec.structs.asdict(readings) if readings else row.readings or {},
             labels=[],
             abilities=list(row.facts.get("abilities", ())),
             connection={

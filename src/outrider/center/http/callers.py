@@ -7,7 +7,7 @@ import msgspec
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
-from outrider.domain.errors import Forbidden, Unauthenticated
+from outrider.domain.errors import Forbidden, Invalid, Unauthenticated
 from outrider.domain.ids import SessionId, UserId
 from outrider.domain.roles import Role
 
@@ -50,11 +50,16 @@ def token_of(connection: ASGIConnection[Any, Any, Any, Any]) -> str | None:
 
 
 async def authorise(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-    """Guard of every route. Raises `Unauthenticated` or `Forbidden`; leaves the caller in the state."""
+    """Guard every route. Raises `Invalid`, `Unauthenticated` or `Forbidden`; leaves who asks in the scope."""
     needed: Access | None = handler.opt.get(ACCESS)
+    if needed is None and connection.scope.get("method") == "OPTIONS":
+        return  # the framework's own handler, which only lists a path's methods
     if needed is None:
         message = f"route {handler} does not say who may call it"
         raise RuntimeError(message)
+    if "\0" in connection.scope["path"] or b"%00" in connection.scope["query_string"]:
+        # No text here holds a NUL, and PostgreSQL takes none, not even to look for it.
+        raise Invalid("The address holds a NUL character.")
     if isinstance(needed, Open):
         return
     caller = await identify(connection)
