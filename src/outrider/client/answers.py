@@ -180,8 +180,17 @@ class NewEnrolmentKey(EnrolmentKeyFacts, frozen=True, kw_only=True):
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """A change at the center. `position` is where to go on from; `data` depends on `kind`."""
+    """A change at the center. `position` is where to go on from; `subject` is whom it is about."""
 
-    position: str
+    position: int
     kind: str
-    data: Any
+    time: float | None = None
+    subject: str | None = None
+    data: Any = None
+
+
+class EventsMissed(msgspec.Struct, frozen=True, kw_only=True, rename={"start": "from", "end": "to"}):
+    """Events of these positions, both ends included, are no longer kept."""
+
+    start: int
+    end: int

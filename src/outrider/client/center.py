@@ -15,6 +15,7 @@ from outrider.client.answers import (
     CommandType,
     EnrolmentKeyFacts,
     Event,
+    EventsMissed,
     Missed,
     NewEnrolmentKey,
     Output,
@@ -330,14 +331,22 @@ class AsyncCenter:
         """End an enrolment key; hosts that came with it stay."""
         await self._transport().fetch("DELETE", f"/api/enrolment-keys/{_safe(key_id)}")
 
-    async def events(self, *, after: str = "", patience: float | None = None) -> AsyncGenerator[Event, None]:
-        """The center's changes as they happen, from the position `after` on (empty: from now). Never ends."""
-        async with aclosing(self._stream("/api/events", after, patience)) as events:
+    async def events(
+        self, *, after: int | None = None, patience: float | None = None
+    ) -> AsyncGenerator[Event | EventsMissed, None]:
+        """The center's changes as they happen, after the position `after` (None: from now on). Never ends.
+
+        A broken connection is taken up again where it broke. Leave with `contextlib.aclosing`.
+        """
+        path = "/api/events"
+        async with aclosing(self._stream(path, "" if after is None else str(after), patience)) as events:
             async for event in events:
-                if not isinstance(event, Interruption):
-                    data = self._transport().decode(event.data, dict[str, Any], "/api/events")
-                    kind = data.get("kind") or event.event
-                    yield Event(position=event.id, kind=str(kind), data=data)
+                if isinstance(event, Interruption):
+                    continue
+                if event.event == "missed":
+                    yield self._transport().decode(event.data, EventsMissed, path)
+                else:
+                    yield self._transport().decode(event.data, Event, path)
 
     async def is_trusted(self) -> bool:
         """Tell whether the center's certificate is verified under the authority we trust.

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         CommandType,
         EnrolmentKeyFacts,
         Event,
+        EventsMissed,
         NewEnrolmentKey,
         Progress,
         Sent,
@@ -197,7 +198,9 @@ class Center:
         """End an enrolment key; hosts that came with it stay."""
         self._wait(self._center.revoke_enrolment_key(key_id))
 
-    def events(self, *, after: str = "", patience: float | None = None) -> Iterator[Event]:
+    def events(
+        self, *, after: int | None = None, patience: float | None = None
+    ) -> Iterator[Event | EventsMissed]:
         """The center's changes as they happen, from the position `after` on."""
         return self._each(self._center.events(after=after, patience=patience))
 

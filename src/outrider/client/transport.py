@@ -301,6 +301,8 @@ class Transport:
                         for event in parser.feed(chunk):
                             attempt, last_id = 0, event.id or last_id
                             yield event
+                        # An id without data moves the place to resume from as well.
+                        last_id = parser.last_event_id or last_id
             except CenterAway as error:
                 if patience is not None and self._clock.monotonic() - heard >= patience:
                     raise

@@ -128,6 +128,8 @@ class FakeApi:
         self._numbers = itertools.count(1)
         self._idempotent: dict[str, Json] = {}
         self._answers: list[tuple[str, str, web.Response | None]] = []
+        self._events: list[Json] = []
+        self._happened = asyncio.Event()
         self._streams: list[web.Request] = []
         self._runner: web.AppRunner | None = None
 
@@ -186,6 +188,14 @@ class FakeApi:
         """Answer the next such request like this instead; None cuts the connection."""
         self._answers.append((method, path, response))
 
+    def emit(self, kind: str, subject: str) -> None:
+        """Let a change happen that the event log tells of."""
+        position = len(self._events) + 1
+        self._events.append(
+            {"position": position, "time": NOW, "kind": kind, "subject": subject, "data": {"n": position}}
+        )
+        self._happened.set()
+
     def cut_streams(self) -> None:
         """Break off every open event stream, as a lost connection does."""
         for request in self._streams:
@@ -213,6 +223,7 @@ class FakeApi:
             web.get(command, self._show_command),
             web.post(command + "/cancel", self._cancel),
             web.get(command + "/stream", self._stream),
+            web.get("/api/events", self._follow_events),
             web.post("/api/enrolment-keys", self._new_key),
             web.get("/api/enrolment-keys", self._list_keys),
             web.delete("/api/enrolment-keys/{key}", self._revoke_key),
@@ -364,6 +375,22 @@ class FakeApi:
         finally:
             self._streams.remove(request)
         return response
+
+    async def _follow_events(self, request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": sse.CONTENT_TYPE})
+        await response.prepare(request)
+        position = int(request.headers.get("Last-Event-ID", len(self._events)))
+        await response.write(b"id: %d\n\n" % position)
+        self._streams.append(request)
+        try:
+            while True:
+                self._happened.clear()
+                for event in self._events[position:]:
+                    position = event["position"]
+                    await response.write(sse.encode(event["kind"], json.dumps(event), str(position)))
+                await self._happened.wait()
+        finally:
+            self._streams.remove(request)
 
     async def _new_key(self, request: web.Request) -> web.Response:
         body = await request.json()

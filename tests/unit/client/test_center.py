@@ -10,6 +10,7 @@ from outrider.client import (
     AsyncCenter,
     CenterAway,
     Command,
+    Event,
     Missed,
     Output,
     Progress,
@@ -226,6 +227,23 @@ async def test_a_stream_of_another_kind_is_strange(api: FakeApi, center: AsyncCe
     api.answer_once("GET", path, web.Response(text="data: x\n\n", content_type="text/html"))
     with pytest.raises(StrangeAnswer, match="event stream"):
         await follow(center, sent.command_id)
+
+
+async def test_events_are_followed_without_a_gap(api: FakeApi) -> None:
+    """From a position on, also over a cut connection: each once and in order."""
+    for number in range(3):
+        api.emit("agent.online", f"agent_{number}")
+    async with (
+        AsyncCenter(api.url, token=TOKEN, clock=SkippingClock()) as center,
+        aclosing(center.events(after=1)) as events,
+    ):
+        seen = [await anext(events), await anext(events)]
+        api.cut_streams()
+        api.emit("agent.offline", "agent_0")
+        seen.append(await anext(events))
+    assert [event.position for event in seen if isinstance(event, Event)] == [2, 3, 4]
+    assert isinstance(seen[-1], Event)
+    assert (seen[-1].kind, seen[-1].subject, seen[-1].data) == ("agent.offline", "agent_0", {"n": 4})
 
 
 async def test_run_waits_for_the_result(api: FakeApi, center: AsyncCenter) -> None:
