@@ -45,6 +45,7 @@ from outrider.agent.task_queue import TaskQueue
 from outrider.agent.work import CommandWork, Handover
 from outrider.domain.connection_states import ConnectionState
 from outrider.domain.ids import AgentId, DeviceId
+from outrider.domain.places import AGENT
 from outrider.engines.commands.cgroups import TaskCgroups
 from outrider.engines.commands.engine import CommandEngine
 from outrider.engines.telemetry.machine import boot_id, machine_digest
@@ -76,7 +77,7 @@ def main(argv: Sequence[str]) -> int:
         file=Path(settings.log_file) if settings.log_file else None,
     )
     baton = take_baton(os.environ)
-    folder = AgentFolder(settings.home)
+    folder = AgentFolder(settings.home.expanduser() / AGENT)
     try:
         folder.make()
         lock = FolderLock(baton.lock_fd) if baton is not None else FolderLock.take(folder)

@@ -1,6 +1,5 @@
 """What an agent can be told: a TOML file and `OUTRIDER_*` variables, which win."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -8,48 +7,19 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta
 
+from outrider.domain import variables
+from outrider.domain.places import default_data_folder
 from outrider.kit import config
 
 DEFAULT_FILE: Final = Path("/etc/outrider/agent.toml")
-
-# The center, the CLI and the launcher share the prefix; their variables may stand in the same environment.
-_OF_OTHERS: Final = (
-    "OUTRIDER_ADMIN_PASSWORD",
-    "OUTRIDER_ANNOUNCE_FD",
-    "OUTRIDER_BLOBS_URL",
-    "OUTRIDER_BUS_URL",
-    "OUTRIDER_CENTER",
-    "OUTRIDER_CLIENT_API_PORT",
-    "OUTRIDER_COMMAND_ID",
-    "OUTRIDER_CONFIG",
-    "OUTRIDER_DATABASE_URL",
-    "OUTRIDER_DEBUG",
-    "OUTRIDER_EDGE_API_LISTEN",
-    "OUTRIDER_LINK_LISTEN",
-    "OUTRIDER_LISTEN",
-    "OUTRIDER_MASTER_KEY",
-    "OUTRIDER_PARENT_FD",
-    "OUTRIDER_PEER_LISTEN",
-    "OUTRIDER_PUBLIC_URL",
-    "OUTRIDER_RESTART_FD",
-    "OUTRIDER_TLS_LISTEN",
-    "OUTRIDER_TRUSTED_PROXIES",
-)
-
-
-def default_home() -> Path:
-    """Return the folder an agent keeps when it is told none."""
-    if os.geteuid() == 0:
-        return Path("/var/lib/outrider-agent")
-    return Path.home() / ".local" / "share" / "outrider" / "agent"
 
 
 class AgentSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The settings of one agent."""
 
     home: Annotated[
-        Path, Meta(description="The agent's own folder: its keys, its spool, the output it keeps.")
-    ] = msgspec.field(default_factory=default_home)
+        Path, Meta(description="Data folder; the agent's keys, spool and kept output are in agent/ in it.")
+    ] = msgspec.field(default_factory=default_data_folder)
     center_url: Annotated[
         str, Meta(description="Address of the center, such as https://center.example:8443.")
     ] = ""
@@ -88,5 +58,5 @@ def load_settings(environ: Mapping[str, str]) -> AgentSettings:
         AgentSettings,
         file=file if named or file.exists() else None,
         environ=environ,
-        known_variables=_OF_OTHERS,
+        known_variables=variables.ALL,
     )

@@ -55,6 +55,11 @@ class CommandWork:
             for task in interrupted
             if task.process is not None
         ]
+        if any(record.has_other_daemon() for record in records):
+            log.warning(
+                "another agent runs these commands: its folder was copied to this one; they are left alone"
+            )
+            return frozenset()
         ended = await end_leftovers(records, marker_ids={task.id for task in interrupted}, clock=self._clock)
         return frozenset(CommandId(command_id) for command_id in ended)
 

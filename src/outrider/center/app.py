@@ -1,6 +1,7 @@
 """The control center: everything is built here, in the order in which it starts."""
 
 import asyncio
+import gc
 import os
 import random
 import socket
@@ -34,7 +35,8 @@ from outrider.center.commands.polling import PollingService
 from outrider.center.commands.reports import TakeReports
 from outrider.center.commands.routes import router as command_routes
 from outrider.center.commands.service import CommandService
-from outrider.center.commands.steps import LOSE_HOSTS
+from outrider.center.commands.steps import LOSE_HOSTS, LostHost
+from outrider.center.fleet.link_writes import Departure
 from outrider.center.fleet.presence import Presence
 from outrider.center.fleet.routes import router as fleet_routes
 from outrider.center.fleet.service import FleetService
@@ -156,8 +158,12 @@ class Center:
     def _watch(self, agent_id: AgentId, command_id: CommandId, *, on: bool) -> None:
         self.hub.post(agent_id, (Watch(id=command_id, on=on),))
 
-    async def _lose(self, agent_ids: Sequence[AgentId]) -> None:
-        await self.store.writer.submit_many(LOSE_HOSTS, agent_ids)
+    async def _lose(self, departures: Sequence[Departure]) -> None:
+        lost = [LostHost(agent_id=each.agent_id, fence=each.fence) for each in departures]
+        answers = await self.store.writer.submit_many(LOSE_HOSTS, lost)
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise answer
 
     def _routes(self, standing: Standing) -> Litestar:
         parts: dict[str, Any] = {
@@ -264,6 +270,9 @@ class _Announcement:
             if made:
                 print(f"First user: {FIRST_USER}   password: {made}   (shown once)", flush=True)  # noqa: T201
         log.info("center ready", **urls)
+        # What start-up has made stays: later collections need not look at it again.
+        gc.collect()
+        gc.freeze()
         ready()
 
 

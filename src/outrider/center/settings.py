@@ -7,14 +7,16 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta
 
+from outrider.domain.places import default_data_folder
+
 DAY = 86400.0
 
 
 class CenterSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a person can set. Durations are seconds."""
 
-    home: Annotated[Path, Meta(description="Data folder: database, blobs, keys.")] = Path(
-        "~/.local/share/outrider"
+    home: Annotated[Path, Meta(description="Data folder: database, blobs, keys.")] = msgspec.field(
+        default_factory=default_data_folder
     )
     listen: Annotated[
         str,

@@ -14,6 +14,7 @@ from outrider.cli.app import make_app
 from outrider.cli.child_program import STOP_SECONDS, ChildProgram
 from outrider.cli.machine_of_one import MachineOfOne
 from outrider.domain.errors import Invalid
+from outrider.domain.places import default_data_folder
 from outrider.kit import logs
 from outrider.kit.clock import SystemClock
 from outrider.kit.supervise import Supervisor, run_until_signalled
@@ -48,7 +49,7 @@ def up(
     center. It is not joined again once it was deleted there. Ctrl-C stops both. Every other setting of the
     center and the agent can be given as an OUTRIDER_ variable.
     """
-    folder = (home or default_home()).expanduser().absolute()
+    folder = (home or default_data_folder()).expanduser().absolute()
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
@@ -62,11 +63,6 @@ def up(
     # What happens to the daemons is said in our own words; only what needs a person is logged.
     logs.configure("ERROR")
     return asyncio.run(_run(MachineOfOne(folder, {**os.environ, **given}, _say)))
-
-
-def default_home() -> Path:
-    """The data folder where none is named."""
-    return Path("/var/lib/outrider") if os.geteuid() == 0 else Path.home() / ".local" / "share" / "outrider"
 
 
 async def _run(machine: MachineOfOne) -> int:

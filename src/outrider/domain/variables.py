@@ -10,6 +10,7 @@ ALL: Final = frozenset(
     f"OUTRIDER_{name}"
     for name in (
         "ADMIN_PASSWORD",
+        "ALLOW_PLAIN_HTTP",
         "ANNOUNCE_FD",
         "BLOBS_URL",
         "BUS_URL",

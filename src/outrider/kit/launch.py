@@ -25,7 +25,7 @@ def inherited_descriptor(environ: Mapping[str, str], name: str) -> int | None:
     if not text.isdecimal():
         return None
     try:
-        os.set_inheritable(int(text), False)
+        os.set_inheritable(int(text), False)  # noqa: FBT003 (the standard library takes it by position)
     except OSError:
         return None
     return int(text)

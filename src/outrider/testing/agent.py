@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from outrider.domain.enrolment import new_enrolment_key
+from outrider.domain.places import AGENT
 from outrider.kit.tasks import Tasks
 
 _PROGRAM: Final = "import sys; from outrider.agent.app import main; sys.exit(main(sys.argv[1:]))"
@@ -49,6 +50,11 @@ class AgentProcess:
         if self._process is not None:
             await self.stop()
         await self._tasks.__aexit__(kind, error, trace)
+
+    @property
+    def folder(self) -> Path:
+        """The agent's folder inside the data folder."""
+        return self.home / AGENT
 
     @property
     def pid(self) -> int:

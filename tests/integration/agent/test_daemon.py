@@ -78,10 +78,10 @@ async def test_a_short_command_tells_its_whole_story(center: FakeCenter) -> None
 async def test_enrolment_is_kept_private_and_asked_for_once(center: FakeCenter, agent: AgentProcess) -> None:
     """The key is on disk, readable by its owner alone, before it is sent; a restart does not enrol again."""
     await agent.stop()
-    record = json.loads((agent.home / "enrolment.json").read_text())
+    record = json.loads((agent.folder / "enrolment.json").read_text())
     assert center.enrolments[0]["agent_key"] == record["agent_key"]
     for name in ("enrolment.json", "identity.key", "spool.sqlite"):
-        assert stat.S_IMODE((agent.home / name).stat().st_mode) == 0o600, name
+        assert stat.S_IMODE((agent.folder / name).stat().st_mode) == 0o600, name
     await agent.start()
     await center.linked(2)
     assert len(center.enrolments) == 1
@@ -200,7 +200,7 @@ async def test_large_output_travels_on_a_stream(center: FakeCenter) -> None:
 async def test_watched_output_flows_beyond_the_head(center: FakeCenter, agent: AgentProcess) -> None:
     """While somebody watches, output beyond the kept head comes as it is made; what is kept stays exact."""
     line = "seq 1 120000; read -r go < fifo; seq 120001 300000; exit 0"
-    folder = agent.home / "captures"
+    folder = agent.folder / "captures"
     os.mkfifo(folder / "fifo")
     command_id = await center.execute("shell", command=line, cwd=str(folder))
     await center.say(Watch(id=command_id, on=True))
@@ -366,7 +366,7 @@ async def test_a_deleted_agent_forgets_its_key(center: FakeCenter, agent: AgentP
     await center.say(Removed(detail="Deleted by admin."))
     await agent.logged("its key is wiped")
     await _gone(sleeper)
-    assert "agent_key" not in json.loads((agent.home / "enrolment.json").read_text())
+    assert "agent_key" not in json.loads((agent.folder / "enrolment.json").read_text())
     await agent.stop()
     await agent.start()
     await agent.logged("use a new enrolment key")

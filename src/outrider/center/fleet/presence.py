@@ -13,24 +13,27 @@ from outrider.center.link.hub import Hub
 from outrider.center.link.open_link import OpenLink
 from outrider.center.store.engine import Store
 from outrider.domain.enrolment import hash_agent_key, matches
-from outrider.domain.errors import Forbidden, LinkRefused, NotFound, Unauthenticated
+from outrider.domain.errors import Forbidden, LinkRefused, NotFound, Unauthenticated, Unavailable
 from outrider.domain.ids import AgentId, has_shape
 from outrider.kit import logs
 from outrider.kit.clock import Clock
 from outrider.kit.supervise import Ready
 from outrider.protocol.limits import SILENCE
-from outrider.protocol.link import SILENT
+from outrider.protocol.link import REPLACED, SILENT
 from outrider.protocol.messages import CenterSeen, Hello, Welcome
 
 log = logs.get(__name__)
 
 SWEEP_EVERY: Final = 1.0
 WRITE_BEHIND_EVERY: Final = 60.0
+RETURNS_PER_SECOND: Final = 300
+"""How many agents may come back in a second: a TLS handshake and a hello cost about two milliseconds."""
+RETURN_AT_LEAST: Final = 2.0
 DUPLICATE_RETRY: Final = 60.0
 _CONFLICT_AGAIN: Final = 600.0
 _CONFLICTS_KEPT: Final = 1024
 
-Silent = Callable[[Sequence[AgentId]], Awaitable[None]]
+Silent = Callable[[Sequence[writes.Departure]], Awaitable[None]]
 Position = Callable[[], CenterSeen]
 Restored = Callable[[CenterSeen], Awaitable[bool]]
 
@@ -129,6 +132,7 @@ class Presence:
             label=arrived.label,
             new_spool=arrived.verdict.may_be_a_copy,
             begun=arrived.begun,
+            return_within=max(RETURN_AT_LEAST, len(self._hub) / RETURNS_PER_SECOND),
         )
         return welcome, arrived
 
@@ -153,7 +157,9 @@ class Presence:
                 reason="duplicate_identity",
                 retry_after=DUPLICATE_RETRY,
             )
-        await older.close()
+        # In the background: a half-open connection may take no more bytes, and nobody waits for it.
+        if self._hub.cut(older, REPLACED, "replaced by a newer link"):
+            self.left(older)
 
     async def _note_conflict(self, link: OpenLink, hello: Hello) -> None:
         key = (link.agent_id, hello.identity.start)
@@ -180,10 +186,11 @@ class Presence:
         heard = link.heard - self.patience if link.stopping else link.heard
         self._away[link.agent_id] = Away(heard=heard, fence=link.fence)
 
-    async def reported(self, agent_id: AgentId, heard: writes.Heard) -> None:
-        """Note a report of an agent without a link."""
+    async def reported(self, agent_id: AgentId, heard: writes.Heard, *, fence: int | None) -> None:
+        """Note a report of an agent without a link; `fence` when its arrival has just been stored."""
         known = self._away.get(agent_id)
-        fence = known.fence if known else await self._fence_of(agent_id)
+        if fence is None:
+            fence = known.fence if known else await self._fence_of(agent_id)
         self._away[agent_id] = Away(heard=self._clock.monotonic(), fence=fence)
         await self._store.writer.submit(
             writes.NOTE_HEARD, msgspec.structs.replace(heard, came_back=known is None)
@@ -220,7 +227,10 @@ class Presence:
         while True:
             await self._clock.sleep(SWEEP_EVERY)
             self._close_silent()
-            await self._end_departed()
+            try:
+                await self._end_departed()
+            except Unavailable as error:
+                log.warning("departures can't be stored; the next sweep tries again", reason=error.detail)
             if self._clock.monotonic() - written >= WRITE_BEHIND_EVERY:
                 written = self._clock.monotonic()
                 await self.write_behind()
@@ -236,16 +246,17 @@ class Presence:
         gone = {i: away for i, away in gone.items() if self._hub.get(i) is None}
         if not gone:
             return
-        if self.on_silent is not None:
-            await self.on_silent(list(gone))
         wall = self._clock.time()
         departures = [
             writes.Departure(agent_id=i, fence=away.fence, last_seen=wall - (now - away.heard))
             for i, away in gone.items()
         ]
-        await self._store.writer.submit_many(writes.END_LINKS, departures)
-        for agent_id, away in gone.items():
-            if self._away.get(agent_id) is away:
+        if self.on_silent is not None:
+            await self.on_silent(departures)
+        ended = await self._store.writer.submit_many(writes.END_LINKS, departures)
+        for (agent_id, away), answer in zip(gone.items(), ended, strict=True):
+            # What could not be stored stays, for the next sweep.
+            if not isinstance(answer, Exception) and self._away.get(agent_id) is away:
                 del self._away[agent_id]
 
     async def write_behind(self) -> None:

@@ -81,7 +81,7 @@ class StreamEndpoint:
                 case streams.Data():
                     receiver.received(frame)
                     taken = await sink.take(agent_id, opening.ref, frame)
-                    grant = receiver.taken({frame.channel: taken})
+                    grant = receiver.taken({frame.channel: taken} if frame.kept else {})
                     await put({"type": "websocket.send", "bytes": streams.encode(grant)})
                 case streams.End():
                     await put({"type": "websocket.send", "bytes": streams.encode(streams.End())})

@@ -4,6 +4,7 @@ A command's process is known again by pid, start time and boot; its children by 
 left it by the marker in their environment. A recycled pid is never taken for a command.
 """
 
+import os
 from collections.abc import Collection, Iterable
 
 import msgspec
@@ -28,13 +29,25 @@ class ProcessRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A command's main process, so that it is known again after the agent was killed.
 
     `pid` is also its process group and session. `start_ticks` is field 22 of /proc/<pid>/stat; `boot` the
-    kernel's boot id.
+    kernel's boot id. `daemon_pid` and `daemon_ticks` name the daemon that started it in the same way.
     """
 
     command_id: CommandId
     pid: int
     start_ticks: int
     boot: str
+    daemon_pid: int = 0
+    daemon_ticks: int = 0
+
+    def has_other_daemon(self) -> bool:
+        """Tell whether the daemon that started it lives, and is not this process.
+
+        So it is for the copy of an agent's folder on the same machine: nothing has been left behind.
+        """
+        if self.daemon_pid in (0, os.getpid()) or self.boot != boot_id():
+            return False
+        stat = read_stat(self.daemon_pid)
+        return stat is not None and not stat.is_dead and stat.start_ticks == self.daemon_ticks
 
     def is_alive(self) -> bool:
         """Tell whether exactly this process is there (it may have ended and not been reaped)."""
@@ -47,7 +60,15 @@ def record_of(command_id: CommandId, pid: int) -> ProcessRecord | None:
     stat = read_stat(pid)
     if stat is None:
         return None
-    return ProcessRecord(command_id=command_id, pid=pid, start_ticks=stat.start_ticks, boot=boot_id())
+    daemon = read_stat(os.getpid())
+    return ProcessRecord(
+        command_id=command_id,
+        pid=pid,
+        start_ticks=stat.start_ticks,
+        boot=boot_id(),
+        daemon_pid=os.getpid(),
+        daemon_ticks=daemon.start_ticks if daemon else 0,
+    )
 
 
 async def end_leftovers(
