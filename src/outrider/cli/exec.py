@@ -133,7 +133,8 @@ async def _wait(center: AsyncCenter, agent: Agent, sent: Sent, display: Display)
 
     printer = Printer(raw=display.raw, mute=display.as_json, quiet=display.quiet)
     if agent.status != "online":
-        printer.remark(f"{name_of(agent)} is {agent.status}: the command is queued until it is back")
+        until = "it is approved" if agent.status == "pending" else "it is back"
+        printer.remark(f"{name_of(agent)} is {agent.status}: the command is queued until {until}")
     command = await Follower(center, agent, sent.command_id, printer).follow()
     if display.as_json:
         show_json(command)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
@@ -83,7 +84,7 @@ def list_keys(*, as_json: AsJson = False, where: Where | None = None) -> None:
             [
                 key.id,
                 key.label or "",
-                "revoked" if key.revoked else "alive",
+                state_of(key, time.time()),
                 _usage(key),
                 until(key.expires),
                 "yes" if key.approve else "no",
@@ -94,6 +95,17 @@ def list_keys(*, as_json: AsJson = False, where: Where | None = None) -> None:
         ],
         empty="No enrolment keys: `outrider keys new` makes one.",
     )
+
+
+def state_of(key: EnrolmentKeyFacts, now: float) -> str:
+    """Say whether hosts can still join with a key, and if not, why."""
+    if key.revoked:
+        return "revoked"
+    if key.expires is not None and key.expires <= now:
+        return "expired"
+    if key.uses is not None and key.used is not None and key.used >= key.uses:
+        return "used up"
+    return "alive"
 
 
 def _usage(key: EnrolmentKeyFacts) -> str:

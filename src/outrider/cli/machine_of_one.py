@@ -30,6 +30,8 @@ class CenterReady(msgspec.Struct, frozen=True, kw_only=True):
 
     url: str
     tls_url: str | None = None
+    #: Pins of the center's own authority, where it has a TLS listener: what `outrider login` compares.
+    pins: list[str] = []
     admin: FirstUser | None = None
     local_enrolment_key: str | None = None
 
@@ -77,6 +79,9 @@ class MachineOfOne:
         self._center = said
         addresses = " and ".join(escape(url) for url in (said.url, said.tls_url) if url)
         self._say(f"center: {'ready again' if again else 'ready'} at {addresses}")
+        if said.tls_url is not None:
+            for pin in said.pins:
+                self._say(f"    pin        {escape(pin)}")
         if said.admin is not None and said.admin.password is not None:
             self._say(f"    user name  {escape(said.admin.username)}")
             self._say(f"    password   {escape(said.admin.password)}   (shown this once)")

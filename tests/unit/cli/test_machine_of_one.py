@@ -65,8 +65,11 @@ def test_address_and_password_are_said_once() -> None:
     said: list[str] = []
     machine = MachineOfOne(HOME, {}, said.append)
     machine.center_announced(
-        announcement(tls_url="https://[::1]:8443", admin={"username": "admin", "password": "s3cret"})
+        announcement(
+            tls_url="https://[::1]:8443", pins=["p1"], admin={"username": "admin", "password": "s3cret"}
+        )
     )
+    assert said[1].split() == ["pin", "p1"]
     assert said[0] == "center: ready at http://127.0.0.1:8080 and https://[::1]:8443"
     assert sum("s3cret" in line for line in said) == 1
     machine.center_announced(announcement(admin={"username": "admin", "password": None}))
