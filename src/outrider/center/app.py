@@ -143,7 +143,7 @@ class Center:
             Counted(self.routes, self.health),
             {
                 PATH: LinkEndpoint(side, self.hub, clock, heartbeat=settings.heartbeat),
-                STREAMS_PATH: StreamEndpoint(side, {"output": OutputSink(store, reports, self.feed)}),
+                STREAMS_PATH: StreamEndpoint(side, {"output": OutputSink(store, reports, self.feed)}, clock),
             },
         )
 

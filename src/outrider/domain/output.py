@@ -73,13 +73,3 @@ def join(pieces: Iterable[tuple[int, bytes]], total: int) -> Joined:
     if total - end > widest:
         gap_at = len(data)
     return Joined(data=bytes(data), gap_at=gap_at, dropped=max(0, total - len(data)))
-
-
-def split(data: bytes, total: int) -> list[tuple[int, bytes]]:
-    """Cut joined output apart again, into pieces at their offsets; the inverse of `join` for whole output."""
-    if total <= len(data):
-        return [(0, data)] if data else []
-    kept = extent(total)
-    head_end = min(kept.head_end, len(data))
-    tail = data[head_end:]
-    return [(offset, piece) for offset, piece in ((0, data[:head_end]), (total - len(tail), tail)) if piece]

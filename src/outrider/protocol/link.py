@@ -20,6 +20,7 @@ from outrider.domain.transitions import Transitions
 from outrider.protocol.codec import FROM_AGENT, FROM_CENTER
 from outrider.protocol.limits import HEARTBEAT, HELLO_WITHIN, SILENCE
 from outrider.protocol.messages import (
+    MAX_FRAME,
     FromAgent,
     FromCenter,
     Heartbeat,
@@ -277,7 +278,20 @@ class CenterLink:
         """Send messages; nothing is sent on a link that is not open."""
         if self.state is not LinkState.OPEN or not messages:
             return []
-        return [Send(FROM_CENTER.encode(messages))]
+        return self._in_frames(messages)
+
+    def _in_frames(self, messages: Sequence[FromCenter]) -> list[CenterEffect]:
+        """Make one frame of the messages, or several where one would be longer than the other side takes."""
+        frame = FROM_CENTER.encode(messages)
+        if len(frame) <= MAX_FRAME or len(messages) == 1:
+            return [Send(frame)]
+        middle = len(messages) // 2
+        return [*self._in_frames(messages[:middle]), *self._in_frames(messages[middle:])]
+
+    @property
+    def is_closed(self) -> bool:
+        """Tell whether this side is done with the link."""
+        return self.state is LinkState.CLOSED
 
     def silent(self, now: float) -> bool:
         """Tell whether the agent has been silent for too long."""

@@ -58,7 +58,8 @@ class AcceptCommands:
         answers: list[dict[str, Any]] = []
         for item in items:
             mark = (item.idempotency_scope, item.idempotency_key)
-            if item.idempotency_key and mark in answered:
+            is_there_still = item.agent_id in approvals
+            if item.idempotency_key and mark in answered and is_there_still:
                 results.append(Accepted(id=answered[mark], state=CommandState.QUEUED, is_new=False))
                 continue
             refusal = self._refusal(item, approvals)

@@ -39,8 +39,9 @@ class AgentSide:
 
     async def opened(self, link: OpenLink, hello: Hello) -> None:
         """Deliver what waits, and ask again for what is being watched."""
-        await self._delivery.opened(link, hello, self._arrived.pop(link))
-        await link.say([Watch(id=i, on=True) for i in hello.held if self._feed.is_followed(i)])
+        given = await self._delivery.opened(link, hello, self._arrived.pop(link))
+        there = dict.fromkeys((*hello.held, *given))
+        await link.say([Watch(id=i, on=True) for i in there if self._feed.is_followed(i)])
 
     async def take(self, link: OpenLink, messages: Sequence[FromAgent]) -> None:
         """Store what an agent says, then confirm it."""

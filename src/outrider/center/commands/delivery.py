@@ -44,17 +44,28 @@ class Delivery:
         """Ask a host to end a command; asked again when its link is back."""
         self._hub.post(agent_id, (Cancel(id=command_id),))
 
-    async def opened(self, link: OpenLink, hello: Hello, arrived: Arrived) -> None:
-        """Bring a host that has just come to where the center is."""
+    async def opened(self, link: OpenLink, hello: Hello, arrived: Arrived) -> list[CommandId]:
+        """Bring a host that has just come to where the center is; return what it was given to do."""
+        given: list[CommandId] = []
         if arrived.approval is Approval.APPROVED:
-            await link.say(await self.catch_up(link.agent_id, hello.held, arrived))
+            for message in await self.catch_up(link.agent_id, hello.held, arrived):
+                # One by one: what waits for a host may be more than one frame, or the queue before it, holds.
+                await link.say((message,))
+                if isinstance(message, Execute):
+                    given += (order.id for order in message.orders)
+        return given
 
     async def catch_up(
         self, agent_id: AgentId, held: Sequence[CommandId], arrived: Arrived
     ) -> list[FromCenter]:
-        """Take the steps that a host's return calls for; return what it has to be told."""
+        """Take the steps that a host's return calls for; return what it has to be told.
+
+        Raises `Unavailable` when they can't be stored.
+        """
         async with self._store.read() as conn:
-            waiting = await rows.active(conn, agent_id)
+            active = await rows.active(conn, agent_id)
+        # What was accepted as sent since the arrival has gone out on this very link.
+        waiting = [row for row in active if row.state is not CommandState.SENT or row.created < arrived.at]
         if not waiting:
             return []
         made = plan(
@@ -74,20 +85,33 @@ class Delivery:
         wanted += (
             steps.Step(id=i, state=CommandState.INTERRUPTED, reason=_LOST_RECORD) for i in made.interrupted
         )
-        taken = await self._store.writer.submit_many(steps.TAKE_STEPS, wanted) if wanted else []
-        refused = {step.id for step, done in zip(wanted, taken, strict=True) if done is not True}
+        taken = await self._take(wanted)
+        refused = {step.id for step, done in zip(wanted, taken, strict=True) if not done}
         return self._messages([row for row in waiting if row.id not in refused], made.execute, made.cancel)
 
     async def wake(self, agent_id: AgentId) -> None:
-        """Send what waits at the center for a host whose link is open."""
+        """Send what waits at the center for a host whose link is open, once it may work."""
         if self._hub.get(agent_id) is None:
             return
         async with self._store.read() as conn:
+            if await rows.approval_of(conn, agent_id) is not Approval.APPROVED:
+                return
             waiting = [row for row in await rows.active(conn, agent_id) if row.state is CommandState.QUEUED]
         wanted = [steps.Step(id=row.id, state=CommandState.SENT) for row in waiting]
-        taken = await self._store.writer.submit_many(steps.TAKE_STEPS, wanted)
-        sent = [row for row, done in zip(waiting, taken, strict=True) if done is True]
+        taken = await self._take(wanted)
+        sent = [row for row, done in zip(waiting, taken, strict=True) if done]
         self._hub.post(agent_id, self._messages(sent, rows.ids(sent), ()))
+
+    async def _take(self, wanted: Sequence[steps.Step]) -> list[bool]:
+        if not wanted:
+            return []
+        answers = await self._store.writer.submit_many(steps.TAKE_STEPS, wanted)
+        taken: list[bool] = []
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise answer
+            taken.append(answer)
+        return taken
 
     def _messages(
         self, known: Sequence[rows.CommandRow], execute: Sequence[CommandId], cancel: Sequence[CommandId]

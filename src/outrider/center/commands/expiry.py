@@ -38,7 +38,11 @@ class Expiry:
             due = await rows.due_to_expire(conn, self._clock.time(), _BATCH)
         if due:
             reason = "Its time to live was over before it could be sent."
-            wanted = [steps.Step(id=i, state=CommandState.EXPIRED, reason=reason) for i in due]
+            # One that has been sent since is the host's: from then on only the host may call it expired.
+            wanted = [
+                steps.Step(id=i, state=CommandState.EXPIRED, reason=reason, only_from=CommandState.QUEUED)
+                for i in due
+            ]
             await self._store.writer.submit_many(steps.TAKE_STEPS, wanted)
             for command_id in due:
                 self._feed.changed(command_id)

@@ -1,6 +1,7 @@
 """Reading a command's output, wherever it is kept, and putting large output of ended commands into blobs."""
 
 import asyncio
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import msgspec
@@ -11,7 +12,7 @@ from outrider.center.store.connection import Connection
 from outrider.center.store.engine import Store
 from outrider.domain.command_states import FINAL
 from outrider.domain.ids import CommandId
-from outrider.domain.output import STDERR, STDOUT, STREAM_NAMES, Joined, join, split
+from outrider.domain.output import STDERR, STDOUT, STREAM_NAMES, Joined, join, merge
 from outrider.kit import logs
 from outrider.kit.clock import Clock
 from outrider.kit.supervise import Ready
@@ -33,15 +34,16 @@ class Outputs:
     async def whole(self, conn: Connection, row: rows.CommandRow, channel: int) -> Joined:
         """Read all that is kept of one stream (1 MiB at the most)."""
         total = row.stdout_total if channel == STDOUT else row.stderr_total
+        pieces = await self._pieces(conn, row, channel)
+        return join(pieces, max(total, _end(pieces)))
+
+    async def _pieces(self, conn: Connection, row: rows.CommandRow, channel: int) -> list[tuple[int, bytes]]:
         kept = await rows.kept_output(conn, row.id, channel)
         if kept.inline is not None:
-            return join(split(kept.inline, total), max(total, len(kept.inline)))
+            return [(0, kept.inline)]
         if kept.blob is not None:
-            data = b"".join([part async for part in self._blobs.get(kept.blob)])
-            return join(split(data, total), max(total, len(data)))
-        pieces = await rows.output_pieces(conn, row.id, channel)
-        end = max((piece.offset + len(piece.data) for piece in pieces), default=0)
-        return join(((piece.offset, piece.data) for piece in pieces), max(total, end))
+            return _decode_blob(b"".join([part async for part in self._blobs.get(kept.blob)]))
+        return [(piece.offset, piece.data) for piece in await rows.output_pieces(conn, row.id, channel)]
 
     async def beyond(
         self, conn: Connection, row: rows.CommandRow, channel: int, offset: int, *, limit: int
@@ -54,9 +56,7 @@ class Outputs:
             )
         ]
         if not pieces and row.state in FINAL:
-            total = row.stdout_total if channel == STDOUT else row.stderr_total
-            joined = await self.whole(conn, row, channel)
-            pieces = split(joined.data, max(total, len(joined.data)))
+            pieces = await self._pieces(conn, row, channel)
         found: list[tuple[int, bytes]] = []
         size = 0
         for start, data in pieces:
@@ -115,10 +115,8 @@ class Archive:
                 pieces = await rows.output_pieces(conn, command_id, channel)
             keys[channel] = None
             if pieces:
-                end = max(piece.offset + len(piece.data) for piece in pieces)
-                joined = join(((piece.offset, piece.data) for piece in pieces), end)
                 key = f"output/{command_id}/{STREAM_NAMES[channel]}"
-                await self._blobs.put(key, joined.data)
+                await self._blobs.put(key, _encode_blob((piece.offset, piece.data) for piece in pieces))
                 keys[channel] = key
         archived = steps.Archived(id=command_id, stdout_blob=keys[STDOUT], stderr_blob=keys[STDERR])
         if not await self._store.writer.submit(steps.NOTE_ARCHIVED, archived):
@@ -126,6 +124,19 @@ class Archive:
             for left in keys.values():
                 if left is not None:
                     await self._blobs.delete(left)
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode_blob = msgspec.msgpack.Decoder(list[tuple[int, bytes]]).decode
+
+
+def _encode_blob(pieces: Iterable[tuple[int, bytes]]) -> bytes:
+    """Pack output with its offsets: where something is left out is part of what is kept."""
+    return _encode(merge(pieces))
+
+
+def _end(pieces: Sequence[tuple[int, bytes]]) -> int:
+    return max((offset + len(data) for offset, data in pieces), default=0)
 
 
 class ShownOutput(msgspec.Struct, frozen=True, kw_only=True):

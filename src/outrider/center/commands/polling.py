@@ -102,8 +102,8 @@ class PollingService:
         confirmed = await self._take(known, body)
         linked = self._hub.get(known) is not None
         if not linked:
-            await self._presence.reported(known, self._heard(known, body))
-            await self._judge(known, body, address)
+            fence = await self._judge(known, body, address)
+            await self._presence.reported(known, self._heard(known, body), fence=fence)
         return ReportAnswer(
             status="ok", commands=[] if linked else await self._offer(known, body.acks), confirmed=confirmed
         )
@@ -124,11 +124,11 @@ class PollingService:
             os=body.os,
         )
 
-    async def _judge(self, agent_id: AgentId, body: ReportBody, address: str) -> None:
-        """Judge the identity of an agent that polls, once for each of its starts."""
+    async def _judge(self, agent_id: AgentId, body: ReportBody, address: str) -> int | None:
+        """Judge the identity of an agent that polls, once a start; return its new fence when it did."""
         identity = body.identity
         if identity is None or identity.agent_id != agent_id or self._starts.get(agent_id) == identity.start:
-            return
+            return None
         while len(self._starts) >= _KNOWN_STARTS:
             del self._starts[next(iter(self._starts))]
         arrival = Arrival(
@@ -144,6 +144,7 @@ class PollingService:
         self._starts[agent_id] = identity.start
         if not arrived.verdict.keeps_record:
             await self._delivery.catch_up(agent_id, body.held, arrived)
+        return arrived.fence
 
     async def _take(self, agent_id: AgentId, body: ReportBody) -> list[CommandId]:
         messages: list[FromAgent] = [_finished(result, self._clock.time()) for result in body.results]
@@ -166,8 +167,13 @@ class PollingService:
             ][:_OFFERED]
         # Whoever is offered a command may run it: from here on only the host can say what became of it.
         wanted = [steps.Step(id=row.id, state=CommandState.SENT) for row in waiting]
-        await self._store.writer.submit_many(steps.TAKE_STEPS, wanted)
-        return [order_of(row) for row in waiting]
+        taken = await self._store.writer.submit_many(steps.TAKE_STEPS, wanted)
+        # One that could not take the step was offered before, or has been cancelled since it was read.
+        return [
+            order_of(row)
+            for row, done in zip(waiting, taken, strict=True)
+            if done is True or row.state is CommandState.SENT
+        ]
 
 
 def _finished(result: PolledResult, now: float) -> Finished:

@@ -19,7 +19,7 @@ from outrider.center.store.schema import agents, command_output, commands
 from outrider.center.store.writer import Transaction
 from outrider.domain.command_states import COMMAND, FINAL, CommandState
 from outrider.domain.ids import AgentId, CommandId
-from outrider.domain.output import HEAD_BYTES, STDERR, STDOUT, join
+from outrider.domain.output import HEAD_BYTES, STDERR, STDOUT, TAIL_BYTES, join
 from outrider.kit import logs
 from outrider.protocol.messages import (
     Accepted,
@@ -49,13 +49,14 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 class _Progress:
     """One command while a batch of reports is taken in."""
 
-    __slots__ = ("agent_id", "ends", "fields", "id", "inserts", "pieces", "state")
+    __slots__ = ("agent_id", "ends", "fields", "id", "inserts", "pieces", "sizes", "state")
 
     def __init__(self, command_id: CommandId, agent_id: AgentId, state: CommandState) -> None:
         self.id = command_id
         self.agent_id = agent_id
         self.state = state
         self.ends: dict[int, int] = {STDOUT: 0, STDERR: 0}
+        self.sizes: dict[int, int] = {STDOUT: 0, STDERR: 0}
         self.inserts: list[dict[str, Any]] = []
         self.fields: dict[str, Any] = {}
         self.pieces: list[Piece] = []
@@ -76,11 +77,16 @@ class _Progress:
             offset = end
         if not data or (offset > end and end < HEAD_BYTES):
             return
-        self.ends[message.channel] = offset + len(data)
-        self.inserts.append(
-            {"command_id": self.id, "channel": message.channel, "offset": offset, "data": data}
-        )
-        self.pieces.append(Piece(message.channel, offset, data, kept=True))
+        self._keep(message.channel, offset, data)
+
+    def _keep(self, channel: int, offset: int, data: bytes) -> None:
+        """Keep a piece; more than a stream's head and tail is taken and dropped: no agent sends that."""
+        self.ends[channel] = offset + len(data)
+        if self.sizes[channel] + len(data) > HEAD_BYTES + TAIL_BYTES:
+            return
+        self.sizes[channel] += len(data)
+        self.inserts.append({"command_id": self.id, "channel": channel, "offset": offset, "data": data})
+        self.pieces.append(Piece(channel, offset, data, kept=True))
 
     def finished(self, message: Finished, now: float) -> bool:
         """End the command. False when it has ended before or the report makes no sense."""
@@ -113,9 +119,7 @@ class _Progress:
         skip = max(0, self.ends[channel] - end.offset)
         data, offset = end.data[skip:], end.offset + skip
         if data:
-            self.ends[channel] = offset + len(data)
-            self.inserts.append({"command_id": self.id, "channel": channel, "offset": offset, "data": data})
-            self.pieces.append(Piece(channel, offset, data, kept=True))
+            self._keep(channel, offset, data)
 
 
 def _moment(value: float) -> float | None:
@@ -238,14 +242,16 @@ class TakeReports:
     async def _load_ends(
         self, tx: Transaction, chunk: Sequence[CommandId], found: dict[CommandId, _Progress]
     ) -> None:
-        end = sa.func.max(command_output.c.offset + sa.func.length(command_output.c.data))
+        length = sa.func.length(command_output.c.data)
+        end, size = sa.func.max(command_output.c.offset + length), sa.func.sum(length)
         rows = await tx.conn.execute(
-            sa.select(command_output.c.command_id, command_output.c.channel, end)
+            sa.select(command_output.c.command_id, command_output.c.channel, end, size)
             .where(command_output.c.command_id.in_(chunk))
             .group_by(command_output.c.command_id, command_output.c.channel)
         )
         for row in rows:
             found[CommandId(row[0])].ends[row[1]] = int(row[2])
+            found[CommandId(row[0])].sizes[row[1]] = int(row[3])
 
     async def _write(
         self,
@@ -281,7 +287,7 @@ class TakeReports:
             )
 
     async def _gather_small(self, tx: Transaction, command: _Progress) -> None:
-        """Put an ended command's pieces into its row when they are small."""
+        """Put an ended command's pieces into its row when they are small and nothing is left out."""
         for channel, column in ((STDOUT, "stdout"), (STDERR, "stderr")):
             if command.ends[channel] > INLINE:
                 tx.after_commit(self._large_output_ended)
@@ -295,6 +301,9 @@ class TakeReports:
                 .order_by(command_output.c.offset)
             )
             joined = join(((row.offset, bytes(row.data)) for row in rows), command.ends[channel])
+            if joined.dropped:
+                tx.after_commit(self._large_output_ended)
+                continue
             command.fields[column] = joined.data
             await tx.conn.execute(sa.delete(command_output).where(mine))
 

@@ -6,7 +6,7 @@ import msgspec
 import sqlalchemy as sa
 
 from outrider.center.fleet.rows import chunks
-from outrider.center.store.schema import command_output, commands
+from outrider.center.store.schema import agents, command_output, commands
 from outrider.center.store.writer import Transaction
 from outrider.domain.command_states import AT_HOST, COMMAND, FINAL, CommandState
 from outrider.domain.errors import NotFound
@@ -14,11 +14,12 @@ from outrider.domain.ids import AgentId, CommandId
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
-    """One command is to take one step, if its state still allows it."""
+    """One command is to take one step, if its state still allows it (with `only_from`: is still that)."""
 
     id: CommandId
     state: CommandState
     reason: str = ""
+    only_from: CommandState | None = None
 
 
 class Cancellation(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,7 +48,11 @@ async def take_steps(tx: Transaction, steps: Sequence[Step]) -> list[bool]:
     updates: dict[CommandState, list[dict[str, object]]] = {}
     for step in steps:
         state = current.get(step.id)
-        may = state is not None and COMMAND.may(state, step.state)
+        may = (
+            state is not None
+            and COMMAND.may(state, step.state)
+            and (step.only_from is None or step.only_from is state)
+        )
         taken.append(may)
         if may:
             current[step.id] = step.state
@@ -78,17 +83,27 @@ class TakeSteps:
         return await take_steps(tx, items)
 
 
+class LostHost(msgspec.Struct, frozen=True, kw_only=True):
+    """A host that has fallen silent; `fence` is that of the link it was last heard on."""
+
+    agent_id: AgentId
+    fence: int
+
+
 class LoseHosts:
-    """Mark what silent hosts were given as `unknown`: only they can tell what became of it."""
+    """Mark what silent hosts were given as `unknown`: only they can tell what became of it.
+
+    A host that has come back meanwhile has a newer fence, and loses nothing.
+    """
 
     name = "lose hosts"
     rank = 46
 
-    async def apply(self, tx: Transaction, items: Sequence[AgentId]) -> Sequence[None]:
+    async def apply(self, tx: Transaction, items: Sequence[LostHost]) -> Sequence[None]:
         """Find the commands of all hosts and let them take the step."""
         steps: list[Step] = []
         at_host = [CommandState.SENT.value, CommandState.RUNNING.value]
-        for chunk in chunks(items):
+        for chunk in chunks(await self._still_away(tx, items)):
             found = await tx.conn.execute(
                 sa.select(commands.c.id).where(commands.c.agent_id.in_(chunk), commands.c.state.in_(at_host))
             )
@@ -98,6 +113,16 @@ class LoseHosts:
             )
         await take_steps(tx, steps)
         return [None] * len(items)
+
+    async def _still_away(self, tx: Transaction, items: Sequence[LostHost]) -> list[AgentId]:
+        fences = {item.agent_id: item.fence for item in items}
+        away: list[AgentId] = []
+        for chunk in chunks(list(fences)):
+            rows = await tx.conn.execute(
+                sa.select(agents.c.id, agents.c.link_epoch).where(agents.c.id.in_(chunk))
+            )
+            away += (AgentId(row[0]) for row in rows if fences[AgentId(row[0])] == row[1])
+        return away
 
 
 class CancelCommands:

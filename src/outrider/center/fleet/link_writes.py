@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from outrider.center.fleet.rows import chunks
 from outrider.center.fleet.tag_rows import take_host_tags
 from outrider.center.fleet.writes import no_such_agent
+from outrider.center.store.rows import as_struct
 from outrider.center.store.schema import agent_tags, agents, commands
 from outrider.center.store.writer import Transaction
 from outrider.domain.command_states import FINAL, CommandState
@@ -31,12 +32,13 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Arrived(msgspec.Struct, frozen=True, kw_only=True):
-    """What the center makes of an arrival. `begun` are held commands that have started or ended."""
+    """What the center makes of an arrival, at unix time `at`. `begun`: held ones that started or ended."""
 
     approval: Approval
     label: str
     verdict: Verdict
     fence: int
+    at: float
     begun: tuple[CommandId, ...]
 
 
@@ -88,6 +90,20 @@ async def _begun(tx: Transaction, held: Sequence[CommandId]) -> tuple[CommandId,
     return tuple(begun)
 
 
+class _Known(msgspec.Struct):
+    """An agent's row while a batch of arrivals is judged: each sees what the one before it left."""
+
+    approval: Approval
+    label: str
+    linked: str | None
+    link_epoch: int
+    incarnation: str | None
+    generation: int
+    start: str | None
+    machine: str | None
+    has_host_tags: bool
+
+
 class OpenLinks:
     """Note that agents are there, and judge their identities."""
 
@@ -107,23 +123,34 @@ class OpenLinks:
             arrived = await self._judge(tx, item, row)
             results.append(arrived)
             updates.append(self._update(tx, item, arrived))
+            was_linked = row.linked is not None
+            self._remember(row, item, arrived)
             if item.facts.tags or row.has_host_tags:
                 await take_host_tags(tx, item.identity.agent_id, item.facts.tags)
             if arrived.verdict.may_be_a_copy:
                 tx.event("agent.copy_seen", item.identity.agent_id, {"verdict": arrived.verdict.value})
-            if row.linked is None and item.replica is not None:
+            if not was_linked and item.replica is not None:
                 tx.event("agent.online", item.identity.agent_id, {"address": item.address})
         if updates:
             await tx.conn.execute(sa.update(agents).where(agents.c.id == sa.bindparam("agent")), updates)
         return results
 
-    async def _known(self, tx: Transaction, ids: Sequence[AgentId]) -> dict[AgentId, Any]:
+    def _remember(self, row: _Known, item: Arrival, arrived: Arrived) -> None:
+        row.linked = item.replica
+        row.link_epoch = arrived.fence
+        row.incarnation = item.identity.incarnation
+        row.generation = item.identity.generation
+        row.start = item.identity.start
+        row.machine = item.identity.machine
+        row.has_host_tags = row.has_host_tags or bool(item.facts.tags)
+
+    async def _known(self, tx: Transaction, ids: Sequence[AgentId]) -> dict[AgentId, _Known]:
         host_tags = (
             sa.exists()
             .where(agent_tags.c.agent_id == agents.c.id, agent_tags.c.owner == "host")
             .label("has_host_tags")
         )
-        rows: dict[AgentId, Any] = {}
+        rows: dict[AgentId, _Known] = {}
         for chunk in chunks(ids):
             query = sa.select(
                 agents.c.id,
@@ -137,18 +164,19 @@ class OpenLinks:
                 agents.c.machine,
                 host_tags,
             ).where(agents.c.id.in_(chunk))
-            rows.update({AgentId(row.id): row for row in await tx.conn.execute(query)})
+            rows.update({AgentId(row.id): as_struct(row, _Known) for row in await tx.conn.execute(query)})
         return rows
 
-    async def _judge(self, tx: Transaction, item: Arrival, row: Any) -> Arrived:
+    async def _judge(self, tx: Transaction, item: Arrival, row: _Known) -> Arrived:
         known = KnownIdentity(
             incarnation=row.incarnation, generation=row.generation, start=row.start, machine=row.machine
         )
         return Arrived(
-            approval=Approval(row.approval),
+            approval=row.approval,
             label=row.label,
             verdict=judge(known, item.identity, center_restored=item.center_restored),
             fence=row.link_epoch + 1,
+            at=tx.now,
             begun=await _begun(tx, item.held) if item.held else (),
         )
 

@@ -18,12 +18,14 @@ from outrider.domain.errors import LinkFault, LinkRefused, OutriderError, Unavai
 from outrider.domain.ids import AgentId
 from outrider.kit import logs
 from outrider.kit.clock import Clock
-from outrider.protocol.link import FAULT
+from outrider.protocol.link import FAULT, SILENT
 from outrider.protocol.messages import FromAgent, Hello, Refused, Welcome
 
 PATH: Final = "/api/agents/link"
 STREAMS_PATH: Final = "/api/agents/streams"
 BUSY_RETRY: Final = 5.0
+UNFIT_RETRY: Final = 300.0
+"""Seconds until a hello is worth another try that the database can't keep, such as one with a NUL in it."""
 
 log = logs.get(__name__)
 
@@ -78,7 +80,7 @@ class LinkEndpoint:
 
     async def _serve(self, link: OpenLink, receive: Receive) -> None:
         while not link.is_closed:
-            event: Any = await receive()
+            event: Any = await self._next(link, receive)
             if event["type"] == "websocket.disconnect":
                 link.stopping = event.get("reason") == "stopping"
                 return
@@ -90,21 +92,36 @@ class LinkEndpoint:
             if messages and not link.is_closed:
                 await self._handle(link, messages)
 
+    async def _next(self, link: OpenLink, receive: Receive) -> Any:
+        """Wait for the next event: for the hello not for ever. Once a link is open, presence watches it."""
+        if link.identity is not None:
+            return await receive()
+        left = link.hello_until - self._clock.monotonic()
+        try:
+            return await self._clock.wait_for(receive(), left)
+        except TimeoutError:
+            await link.close(SILENT, "no hello came")
+            raise LinkFault("No hello came in time.") from None
+
     async def _handle(self, link: OpenLink, messages: Sequence[FromAgent]) -> None:
         first = messages[0]
-        if isinstance(first, Hello):
-            await self._greet(link, first)
-            messages = messages[1:]
-        if messages and not link.is_closed:
-            try:
+        try:
+            if isinstance(first, Hello):
+                await self._greet(link, first)
+                messages = messages[1:]
+            if messages and not link.is_closed:
                 await self._rooms.take(link, messages)
-            except Unavailable as error:
-                log.warning(
-                    "a report could not be stored; the agent keeps it",
-                    agent_id=link.agent_id,
-                    reason=error.detail,
-                )
-                await link.close(FAULT, "the center can't store now")
+        except LinkFault:
+            raise
+        except OutriderError as error:
+            # Nothing is lost: what was not confirmed the agent says again on its next link.
+            log.warning(
+                "what an agent said could not be stored",
+                agent_id=link.agent_id,
+                code=error.code,
+                reason=error.detail,
+            )
+            await link.close(FAULT, error.code)
 
     async def _greet(self, link: OpenLink, hello: Hello) -> None:
         try:
@@ -118,8 +135,9 @@ class LinkEndpoint:
                 )
             )
             return
-        except Unavailable as error:
-            await link.refuse(Refused(code=error.code, detail=error.detail, retry_after=BUSY_RETRY))
+        except OutriderError as error:
+            retry = BUSY_RETRY if isinstance(error, Unavailable) else UNFIT_RETRY
+            await link.refuse(Refused(code=error.code, detail=error.detail, retry_after=retry))
             return
         await link.welcome(welcome)
         self._hub.add(link)

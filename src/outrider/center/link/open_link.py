@@ -9,6 +9,7 @@ from outrider.domain.errors import LinkFault
 from outrider.domain.identity import Identity
 from outrider.domain.ids import AgentId
 from outrider.kit.clock import Clock
+from outrider.protocol.limits import HELLO_WITHIN
 from outrider.protocol.link import REPLACED, CenterEffect, CenterLink, Close, FromTheAgent
 from outrider.protocol.link import Send as SendFrame
 from outrider.protocol.messages import (
@@ -36,6 +37,7 @@ class OpenLink:
     __slots__ = (
         "_clock",
         "_closed",
+        "_connected",
         "_flushing",
         "_machine",
         "_probe",
@@ -67,6 +69,7 @@ class OpenLink:
         self.paused = False
         self.stopping = False
         self._clock = clock
+        self._connected = clock.monotonic()
         self._send = send
         self._machine = CenterLink(clock.monotonic(), heartbeat)
         self._queue: deque[bytes | Close] = deque()
@@ -74,6 +77,11 @@ class OpenLink:
         self._flushing = False
         self._closed = False
         self._probe: asyncio.Future[None] | None = None
+
+    @property
+    def hello_until(self) -> float:
+        """Until when the agent has time to say hello, in monotonic seconds."""
+        return self._connected + HELLO_WITHIN
 
     @property
     def heard(self) -> float:
@@ -96,8 +104,8 @@ class OpenLink:
         return self._closed
 
     def is_silent(self) -> bool:
-        """Tell whether the agent has been silent for too long."""
-        return self._machine.silent(self._clock.monotonic())
+        """Tell whether the agent has been silent, or has not read what this side says, for too long."""
+        return self._machine.is_closed or self._machine.silent(self._clock.monotonic())
 
     async def received(self, frame: bytes) -> list[FromAgent]:
         """Take in a frame; answer heartbeats here and return what is left for the rooms."""

@@ -9,7 +9,9 @@ from outrider.center.link.endpoint import credentials, deny
 from outrider.domain.errors import LinkFault, OutriderError
 from outrider.domain.ids import AgentId
 from outrider.kit import logs
+from outrider.kit.clock import Clock
 from outrider.protocol import streams
+from outrider.protocol.limits import HELLO_WITHIN
 from outrider.protocol.link import FAULT, NORMAL
 from outrider.protocol.version import SPOKEN, agree
 
@@ -36,8 +38,9 @@ class Sink(Protocol):
 class StreamEndpoint:
     """The ASGI application behind the streams' path."""
 
-    def __init__(self, door: Door, sinks: Mapping[str, Sink]) -> None:
+    def __init__(self, door: Door, sinks: Mapping[str, Sink], clock: Clock) -> None:
         """Take who checks keys, and what takes each kind in."""
+        self._clock = clock
         self._door = door
         self._sinks = sinks
 
@@ -63,7 +66,10 @@ class StreamEndpoint:
                 log.debug("the stream's other side has gone", agent_id=agent_id, reason=str(gone))
 
     async def _serve(self, agent_id: AgentId, receive: Receive, put: Any) -> None:
-        opening = await _next(receive)
+        try:
+            opening = await self._clock.wait_for(_next(receive), HELLO_WITHIN)
+        except TimeoutError:
+            raise LinkFault("The stream was not opened in time.") from None
         if opening is None:
             return
         if not isinstance(opening, streams.Open):
