@@ -16,7 +16,7 @@ def announcement(**facts: object) -> bytes:
     return json.dumps({"url": "http://127.0.0.1:8080", **facts}).encode() + b"\n"
 
 
-def test_each_daemon_gets_its_folder_and_its_own_settings() -> None:
+def test_each_daemon_gets_the_folder_and_its_own_settings() -> None:
     """The agent never sees the center's secrets, and neither sees what only the CLI knows."""
     environ = {
         "PATH": "/bin",
@@ -40,7 +40,7 @@ def test_each_daemon_gets_its_folder_and_its_own_settings() -> None:
         "PATH": "/bin",
         "OUTRIDER_MAX_PARALLEL": "3",
         "OUTRIDER_LOG_LEVEL": "warning",
-        "OUTRIDER_HOME": "/srv/outrider/agent",
+        "OUTRIDER_HOME": "/srv/outrider",
     }
 
 
