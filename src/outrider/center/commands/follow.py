@@ -1,15 +1,15 @@
 """Following a command as it runs: its output from any offset, its states, its result."""
 
 import codecs
-from collections.abc import AsyncIterator
-from typing import Any, Final
+from collections.abc import AsyncIterator, Iterator
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from outrider.center.commands import rows
 from outrider.center.commands.feed import Feed, Follower
 from outrider.center.commands.outputs import Outputs
-from outrider.center.commands.service import CommandService
+from outrider.center.commands.service import CommandService, CommandView
 from outrider.center.store.engine import Store
 from outrider.domain.command_states import FINAL, CommandState
 from outrider.domain.errors import Invalid, NotFound
@@ -59,6 +59,14 @@ def parse_cursor(text: str | None) -> tuple[int, int]:
     return int(out), int(err)
 
 
+class _Seen(NamedTuple):
+    """One look at a command. `view` is there when it has ended and the reader has all its output."""
+
+    row: rows.CommandRow
+    pieces: rows.Pieces
+    view: CommandView | None
+
+
 class Following:
     """Makes the event stream of one command."""
 
@@ -89,17 +97,19 @@ class Following:
         with self._feed.follow(AgentId(agent_id), CommandId(command_id)) as follower:
             while True:
                 try:
-                    row = await self._read(agent_id, command_id)
+                    seen = await self._look(agent_id, command_id, channels)
                 except NotFound as error:
                     yield sse.encode("gone", msgspec.json.encode({"detail": error.detail}), None)
                     return
-                async for event in self._kept(row, channels):
+                for event in _show(seen.pieces, channels):
                     yield event
-                if row.state is not state:
-                    state = row.state
-                    yield _event("state", {"status": state.value, "reason": row.reason}, channels)
-                if state in FINAL:
-                    async for event in self._end(row, channels):
+                if seen.pieces:
+                    continue
+                if seen.row.state is not state:
+                    state = seen.row.state
+                    yield _event("state", {"status": state.value, "reason": seen.row.reason}, channels)
+                if seen.view is not None:
+                    for event in _end(seen.view, channels):
                         yield event
                     return
                 async for event in self._live(follower, channels):
@@ -109,33 +119,14 @@ class Following:
                     commented = self._clock.monotonic()
                     yield sse.comment("still here")
 
-    async def _read(self, agent_id: str, command_id: str) -> rows.CommandRow:
+    async def _look(self, agent_id: str, command_id: str, channels: dict[int, _Channel]) -> _Seen:
+        """Look once at what is on disk: the command, its output beyond the reader, at the end its result."""
+        places = {channel.number: channel.position for channel in channels.values()}
         async with self._store.read() as conn:
-            return await self._service.row(conn, agent_id, command_id)
-
-    async def _kept(self, row: rows.CommandRow, channels: dict[int, _Channel]) -> AsyncIterator[bytes]:
-        """Yield what is on disk beyond where the reader is."""
-        for channel in channels.values():
-            while True:
-                async with self._store.read() as conn:
-                    pieces = await self._outputs.beyond(
-                        conn, row, channel.number, channel.position, limit=_AT_ONCE
-                    )
-                if not pieces:
-                    break
-                for offset, data in pieces:
-                    for event in _put(channel, offset, data, channels):
-                        yield event
-
-    async def _end(self, row: rows.CommandRow, channels: dict[int, _Channel]) -> AsyncIterator[bytes]:
-        """Yield the rest of the output, then the result."""
-        async for event in self._kept(row, channels):
-            yield event
-        for channel in channels.values():
-            if rest := channel.decode(b"", final=True):
-                yield _output(channel, channel.position, rest, channels)
-        view = await self._service.one(row.agent_id, row.id)
-        yield sse.encode("result", msgspec.json.encode(view), _cursor(channels))
+            row = await self._service.row(conn, agent_id, command_id)
+            pieces = await self._outputs.beyond(conn, row, places, limit=_AT_ONCE)
+            over = row.state in FINAL and not pieces
+            return _Seen(row, pieces, await self._service.view(conn, row) if over else None)
 
     async def _live(self, follower: Follower, channels: dict[int, _Channel]) -> AsyncIterator[bytes]:
         """Yield output as it comes, until the state changes or it is time to look at the store again."""
@@ -154,6 +145,20 @@ class Following:
                     yield event
             if changed:
                 return
+
+
+def _show(pieces: rows.Pieces, channels: dict[int, _Channel]) -> Iterator[bytes]:
+    for number, found in pieces.items():
+        for offset, data in found:
+            yield from _put(channels[number], offset, data, channels)
+
+
+def _end(view: CommandView, channels: dict[int, _Channel]) -> Iterator[bytes]:
+    """Give what is left of half-read characters, then the result."""
+    for channel in channels.values():
+        if rest := channel.decode(b"", final=True):
+            yield _output(channel, channel.position, rest, channels)
+    yield sse.encode("result", msgspec.json.encode(view), _cursor(channels))
 
 
 def _put(channel: _Channel, offset: int, data: bytes, channels: dict[int, _Channel]) -> list[bytes]:

@@ -1,7 +1,7 @@
 """Reading a command's output, wherever it is kept, and putting large output of ended commands into blobs."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -10,7 +10,6 @@ from outrider.center.blobs import Blobs
 from outrider.center.commands import rows, steps
 from outrider.center.store.connection import Connection
 from outrider.center.store.engine import Store
-from outrider.domain.command_states import FINAL
 from outrider.domain.ids import CommandId
 from outrider.domain.output import STDERR, STDOUT, STREAM_NAMES, Joined, join, merge
 from outrider.kit import logs
@@ -31,43 +30,63 @@ class Outputs:
         self._store = store
         self._blobs = blobs
 
-    async def whole(self, conn: Connection, row: rows.CommandRow, channel: int) -> Joined:
-        """Read all that is kept of one stream (1 MiB at the most)."""
-        total = row.stdout_total if channel == STDOUT else row.stderr_total
-        pieces = await self._pieces(conn, row, channel)
-        return join(pieces, max(total, _end(pieces)))
+    async def whole(self, conn: Connection, row: rows.CommandRow) -> dict[int, Joined]:
+        """Read all that is kept of both streams (1 MiB each at the most); `row` is of the same snapshot."""
+        in_pieces = await rows.channels_in_pieces(conn, row.id)
+        kept = {}
+        for channel in (STDOUT, STDERR):
+            pieces = (
+                await self._pieces(conn, row, channel) if channel in in_pieces or _has(row, channel) else []
+            )
+            kept[channel] = join(pieces, max(row.total(channel), _end(pieces)))
+        return kept
 
     async def _pieces(self, conn: Connection, row: rows.CommandRow, channel: int) -> list[tuple[int, bytes]]:
-        kept = await rows.kept_output(conn, row.id, channel)
-        if kept.inline is not None:
-            return [(0, kept.inline)]
-        if kept.blob is not None:
-            return _decode_blob(b"".join([part async for part in self._blobs.get(kept.blob)]))
-        return [(piece.offset, piece.data) for piece in await rows.output_pieces(conn, row.id, channel)]
+        inline, blob = row.inline(channel), row.blob(channel)
+        if inline is not None:
+            return [(0, inline)]
+        if blob is not None:
+            return _decode_blob(b"".join([part async for part in self._blobs.get(blob)]))
+        return await rows.output_pieces(conn, row.id, channel)
 
     async def beyond(
-        self, conn: Connection, row: rows.CommandRow, channel: int, offset: int, *, limit: int
-    ) -> list[tuple[int, bytes]]:
-        """Read what is kept beyond an offset, in order: about `limit` bytes, nothing at the end."""
-        pieces = [
-            (piece.offset, piece.data)
-            for piece in await rows.output_pieces(
-                conn, row.id, channel, beyond=offset, limit=max(1, limit // 4096)
-            )
-        ]
-        if not pieces and row.state in FINAL:
-            pieces = await self._pieces(conn, row, channel)
-        found: list[tuple[int, bytes]] = []
-        size = 0
-        for start, data in pieces:
-            skip = max(0, offset - start)
-            part = data[skip : skip + limit - size]
-            if part:
-                found.append((start + skip, part))
-                size += len(part)
-            if size >= limit:
-                break
+        self, conn: Connection, row: rows.CommandRow, places: Mapping[int, int], *, limit: int
+    ) -> rows.Pieces:
+        """Read what is kept beyond an offset in each channel: about `limit` bytes each, in order.
+
+        `row` is of the same snapshot. A channel with nothing more is left out.
+        """
+        in_pieces = await rows.channels_in_pieces(conn, row.id)
+        found: rows.Pieces = {}
+        for channel, offset in places.items():
+            if channel in in_pieces:
+                most = max(1, limit // 4096)
+                kept = await rows.output_pieces(conn, row.id, channel, beyond=offset, most=most)
+            elif _has(row, channel):
+                kept = await self._pieces(conn, row, channel)
+            else:
+                continue
+            if part := _cut(kept, offset, limit):
+                found[channel] = part
         return found
+
+
+def _has(row: rows.CommandRow, channel: int) -> bool:
+    return row.inline(channel) is not None or row.blob(channel) is not None
+
+
+def _cut(pieces: Iterable[tuple[int, bytes]], offset: int, limit: int) -> list[tuple[int, bytes]]:
+    found: list[tuple[int, bytes]] = []
+    size = 0
+    for start, data in pieces:
+        skip = max(0, offset - start)
+        part = data[skip : skip + limit - size]
+        if part:
+            found.append((start + skip, part))
+            size += len(part)
+        if size >= limit:
+            break
+    return found
 
 
 class Archive:
@@ -91,13 +110,14 @@ class Archive:
         ready()
         while True:
             self._wanted.clear()
-            await self._sweep()
+            await self.sweep()
             try:
                 await self._clock.wait_for(self._wanted.wait(), _SWEEP_EVERY)
             except TimeoutError:
                 continue
 
-    async def _sweep(self) -> None:
+    async def sweep(self) -> None:
+        """Put away all that waits."""
         after = ""
         while True:
             async with self._store.read() as conn:
@@ -116,7 +136,7 @@ class Archive:
             keys[channel] = None
             if pieces:
                 key = f"output/{command_id}/{STREAM_NAMES[channel]}"
-                await self._blobs.put(key, _encode_blob((piece.offset, piece.data) for piece in pieces))
+                await self._blobs.put(key, _encode_blob(pieces))
                 keys[channel] = key
         archived = steps.Archived(id=command_id, stdout_blob=keys[STDOUT], stderr_blob=keys[STDERR])
         if not await self._store.writer.submit(steps.NOTE_ARCHIVED, archived):

@@ -19,7 +19,7 @@ HISTORY: Final = 100
 
 
 class CommandRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A command without its output."""
+    """A command. Its output is in the row, in blobs, or in pieces of their own."""
 
     id: CommandId
     agent_id: AgentId
@@ -38,53 +38,80 @@ class CommandRow(msgspec.Struct, frozen=True, kw_only=True):
     exit_code: int | None
     signal: int | None
     reason: str
+    stdout: bytes | None
+    stderr: bytes | None
     stdout_total: int
     stderr_total: int
+    stdout_blob: str | None
+    stderr_blob: str | None
     cancel_requested: float | None
     cancelled_by: str | None
 
+    def inline(self, channel: int) -> bytes | None:
+        """Give output that is kept in the row; None when it is elsewhere, or not there."""
+        return self.stdout if channel == STDOUT else self.stderr
 
-class OutputRow(msgspec.Struct, frozen=True):
-    """A piece of output."""
+    def blob(self, channel: int) -> str | None:
+        """Name the blob that holds the output, if one does."""
+        return self.stdout_blob if channel == STDOUT else self.stderr_blob
 
-    offset: int
-    data: bytes
+    def total(self, channel: int) -> int:
+        """Say how long the stream was; 0 while that is not known."""
+        return self.stdout_total if channel == STDOUT else self.stderr_total
 
 
-_SHOWN = [commands.c[name] for name in CommandRow.__struct_fields__]
+Pieces = dict[int, list[tuple[int, bytes]]]
+"""Output by channel: pieces as (offset, data), in order."""
 
-
-def _row(found: Any) -> CommandRow:
-    return as_struct(found, CommandRow)
+# Statements that every command needs are made once: making one costs more than executing it.
+_SHOWN: Final = [commands.c[name] for name in CommandRow.__struct_fields__]
+_COMMAND: Final = sa.select(*_SHOWN).where(
+    commands.c.id == sa.bindparam("command"), commands.c.agent_id == sa.bindparam("agent")
+)
+_HISTORY: Final = (
+    sa.select(*_SHOWN)
+    .where(commands.c.agent_id == sa.bindparam("agent"))
+    .order_by(commands.c.id.desc())
+    .limit(HISTORY)
+)
+_ACTIVE: Final = (
+    sa.select(*_SHOWN)
+    .where(
+        commands.c.agent_id == sa.bindparam("agent"), commands.c.state.in_([state.value for state in ACTIVE])
+    )
+    .order_by(commands.c.id)
+)
+_PIECES: Final = (
+    sa.select(command_output.c.channel, command_output.c.offset, command_output.c.data)
+    .where(
+        command_output.c.command_id == sa.bindparam("command"),
+        command_output.c.channel == sa.bindparam("channel"),
+        command_output.c.offset + sa.func.length(command_output.c.data) > sa.bindparam("beyond"),
+    )
+    .order_by(command_output.c.offset)
+    .limit(sa.bindparam("most"))
+)
+_HAS_PIECES: Final = (
+    sa.select(command_output.c.channel)
+    .where(command_output.c.command_id == sa.bindparam("command"))
+    .distinct()
+)
 
 
 async def command(conn: Connection, agent_id: AgentId, command_id: CommandId) -> CommandRow | None:
     """Find one of an agent's commands."""
-    query = sa.select(*_SHOWN).where(commands.c.id == command_id, commands.c.agent_id == agent_id)
-    found = (await conn.execute(query)).one_or_none()
-    return None if found is None else _row(found)
+    found = (await conn.execute(_COMMAND, {"command": command_id, "agent": agent_id})).one_or_none()
+    return None if found is None else as_struct(found, CommandRow)
 
 
 async def history(conn: Connection, agent_id: AgentId) -> list[CommandRow]:
     """List an agent's last commands, newest first."""
-    query = (
-        sa.select(*_SHOWN)
-        .where(commands.c.agent_id == agent_id)
-        .order_by(commands.c.id.desc())
-        .limit(HISTORY)
-    )
-    return [_row(found) for found in await conn.execute(query)]
+    return [as_struct(found, CommandRow) for found in await conn.execute(_HISTORY, {"agent": agent_id})]
 
 
 async def active(conn: Connection, agent_id: AgentId) -> list[CommandRow]:
     """List an agent's commands that have not ended, in the order they were sent."""
-    states = [state.value for state in ACTIVE]
-    query = (
-        sa.select(*_SHOWN)
-        .where(commands.c.agent_id == agent_id, commands.c.state.in_(states))
-        .order_by(commands.c.id)
-    )
-    return [_row(found) for found in await conn.execute(query)]
+    return [as_struct(found, CommandRow) for found in await conn.execute(_ACTIVE, {"agent": agent_id})]
 
 
 async def agent_exists(conn: Connection, agent_id: AgentId) -> bool:
@@ -101,47 +128,17 @@ async def approval_of(conn: Connection, agent_id: AgentId) -> Approval | None:
     return None if found is None else Approval(found)
 
 
-async def state_of(conn: Connection, command_id: CommandId) -> CommandState | None:
-    """Find a command's state."""
-    state = (
-        await conn.execute(sa.select(commands.c.state).where(commands.c.id == command_id))
-    ).scalar_one_or_none()
-    return None if state is None else CommandState(state)
-
-
-class KeptOutput(msgspec.Struct, frozen=True):
-    """Where an ended command's output is: with the command, or in a blob; else in pieces."""
-
-    inline: bytes | None
-    blob: str | None
-
-
-async def kept_output(conn: Connection, command_id: CommandId, channel: int) -> KeptOutput:
-    """Say where output is kept now; the answer belongs to this snapshot of the database."""
-    columns = (
-        (commands.c.stdout, commands.c.stdout_blob)
-        if channel == STDOUT
-        else (commands.c.stderr, commands.c.stderr_blob)
-    )
-    found = (await conn.execute(sa.select(*columns).where(commands.c.id == command_id))).one_or_none()
-    if found is None:
-        return KeptOutput(None, None)
-    return KeptOutput(None if found[0] is None else bytes(found[0]), found[1])
+async def channels_in_pieces(conn: Connection, command_id: CommandId) -> frozenset[int]:
+    """Say which of a command's streams are kept in pieces."""
+    return frozenset((await conn.execute(_HAS_PIECES, {"command": command_id})).scalars())
 
 
 async def output_pieces(
-    conn: Connection, command_id: CommandId, channel: int, *, beyond: int = 0, limit: int | None = None
-) -> list[OutputRow]:
-    """Read the pieces that reach beyond an offset, in order; at most `limit` of them."""
-    end = command_output.c.offset + sa.func.length(command_output.c.data)
-    query = (
-        sa.select(command_output.c.offset, command_output.c.data)
-        .where(command_output.c.command_id == command_id, command_output.c.channel == channel, end > beyond)
-        .order_by(command_output.c.offset)
-    )
-    if limit is not None:
-        query = query.limit(limit)
-    return [OutputRow(row.offset, bytes(row.data)) for row in await conn.execute(query)]
+    conn: Connection, command_id: CommandId, channel: int, *, beyond: int = 0, most: int = 100_000
+) -> list[tuple[int, bytes]]:
+    """Read the pieces (offset, data) that reach beyond an offset, in order; at most `most` of them."""
+    asked = {"command": command_id, "channel": channel, "beyond": beyond, "most": most}
+    return [(row.offset, bytes(row.data)) for row in await conn.execute(_PIECES, asked)]
 
 
 async def due_to_expire(conn: Connection, now: float, limit: int) -> list[CommandId]:

@@ -142,15 +142,14 @@ class CommandService:
             while True:
                 async with self._store.read() as conn:
                     row = await self.row(conn, agent_id, command_id)
-                left = until - self._clock.monotonic()
-                if row.state in FINAL or left <= 0:
-                    break
+                    left = until - self._clock.monotonic()
+                    if row.state in FINAL or left <= 0:
+                        return await self._view(conn, row, None)
                 try:
                     await self._clock.wait_for(follower.news(), min(left, _LOOK_AGAIN))
                 except TimeoutError:
                     continue
                 follower.take()
-        return await self.one(agent_id, command_id)
 
     async def cancel(self, agent_id: str, command_id: str, by: Caller) -> CommandView:
         """Ask for a command to be ended; one that has ended stays as it is. Raises `NotFound`."""
@@ -164,9 +163,14 @@ class CommandService:
             self._feed.changed(CommandId(command_id))
         return await self.one(agent_id, command_id)
 
+    async def view(self, conn: Connection, row: rows.CommandRow) -> CommandView:
+        """Show a command of this snapshot with all the output that is kept."""
+        return await self._view(conn, row, None)
+
     async def _view(self, conn: Connection, row: rows.CommandRow, limit: int | None) -> CommandView:
-        out = shown(await self._outputs.whole(conn, row, STDOUT), row.stdout_total, limit)
-        err = shown(await self._outputs.whole(conn, row, STDERR), row.stderr_total, limit)
+        kept = await self._outputs.whole(conn, row)
+        out = shown(kept[STDOUT], row.stdout_total, limit)
+        err = shown(kept[STDERR], row.stderr_total, limit)
         return CommandView(
             id=row.id,
             agent_id=row.agent_id,
