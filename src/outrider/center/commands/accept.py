@@ -14,7 +14,7 @@ from outrider.domain.connection_states import Approval
 from outrider.domain.errors import Conflict, NotFound
 from outrider.domain.ids import AgentId, CommandId
 
-IsThere = Callable[[AgentId], bool]
+TakesOrders = Callable[[AgentId], bool]
 
 
 class NewCommand(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,9 +45,9 @@ class AcceptCommands:
     name = "accept commands"
     rank = 40
 
-    def __init__(self, is_there: IsThere) -> None:
-        """Take the question whether an agent's link is open here."""
-        self._is_there = is_there
+    def __init__(self, takes_orders: TakesOrders) -> None:
+        """Take the question whether an agent has a link here that takes commands."""
+        self._takes_orders = takes_orders
 
     async def apply(self, tx: Transaction, items: Sequence[NewCommand]) -> Sequence[Accepted | Exception]:
         """Insert what is new, in a few statements; the first answer for a known idempotency key."""
@@ -66,7 +66,7 @@ class AcceptCommands:
             if refusal is not None:
                 results.append(refusal)
                 continue
-            sent = approvals[item.agent_id] is Approval.APPROVED and self._is_there(item.agent_id)
+            sent = approvals[item.agent_id] is Approval.APPROVED and self._takes_orders(item.agent_id)
             state = CommandState.SENT if sent else CommandState.QUEUED
             inserts.append(self._insert(tx, item, state))
             tx.event(

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import msgspec
+
 from outrider.center.commands.delivery import Delivery
 from outrider.center.commands.feed import Feed, Piece
 from outrider.center.commands.reports import Report, TakeReports
@@ -10,7 +12,16 @@ from outrider.center.fleet.presence import Presence
 from outrider.center.link.open_link import OpenLink
 from outrider.center.store.engine import Store
 from outrider.domain.ids import AgentId
-from outrider.protocol.messages import FactsChanged, FromAgent, Hello, Output, Watch, Welcome
+from outrider.protocol.messages import (
+    FactsChanged,
+    FromAgent,
+    FromCenter,
+    Hello,
+    Output,
+    ResultsConfirmed,
+    Watch,
+    Welcome,
+)
 
 
 class AgentSide:
@@ -58,7 +69,14 @@ class AgentSide:
                 stored.append(message)
         if stored:
             report = Report(agent_id=link.agent_id, messages=stored)
-            await link.say(await self._store.writer.submit(self._reports, report))
+            answers = await self._store.writer.submit(self._reports, report)
+            await link.say([self._dated(answer) for answer in answers])
+
+    def _dated(self, answer: FromCenter) -> FromCenter:
+        """Add to a confirmation how far the center is, so that a database put back to before shows as old."""
+        if isinstance(answer, ResultsConfirmed):
+            return msgspec.structs.replace(answer, seen=self._presence.seen())
+        return answer
 
     async def left(self, link: OpenLink) -> None:
         """Note that a link is gone."""

@@ -47,7 +47,8 @@ class Delivery:
     async def opened(self, link: OpenLink, hello: Hello, arrived: Arrived) -> list[CommandId]:
         """Bring a host that has just come to where the center is; return what it was given to do."""
         given: list[CommandId] = []
-        if arrived.approval is Approval.APPROVED:
+        # An agent that has to renew its spool refuses orders: sent now, they would count as lost with it.
+        if arrived.approval is Approval.APPROVED and not link.renewing:
             for message in await self.catch_up(link.agent_id, hello.held, arrived):
                 # One by one: what waits for a host may be more than one frame, or the queue before it, holds.
                 await link.say((message,))
@@ -91,7 +92,8 @@ class Delivery:
 
     async def wake(self, agent_id: AgentId) -> None:
         """Send what waits at the center for a host whose link is open, once it may work."""
-        if self._hub.get(agent_id) is None:
+        link = self._hub.get(agent_id)
+        if link is None or link.renewing:
             return
         async with self._store.read() as conn:
             if await rows.approval_of(conn, agent_id) is not Approval.APPROVED:

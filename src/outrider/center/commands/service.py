@@ -123,10 +123,10 @@ class CommandService:
             found = await rows.history(conn, AgentId(agent_id))
             return [await self._view(conn, row, IN_HISTORY) for row in found]
 
-    async def one(self, agent_id: str, command_id: str) -> CommandView:
-        """Show one command with all the output that is kept. Raises `NotFound`."""
+    async def one(self, agent_id: str, command_id: str, *, limit: int | None = None) -> CommandView:
+        """Show one command with all output that is kept, or `limit` bytes of each stream. Raises `NotFound`."""
         async with self._store.read() as conn:
-            return await self._view(conn, await self.row(conn, agent_id, command_id), None)
+            return await self._view(conn, await self.row(conn, agent_id, command_id), limit)
 
     async def row(self, conn: Connection, agent_id: str, command_id: str) -> rows.CommandRow:
         """Find a command. Raises `NotFound`."""
