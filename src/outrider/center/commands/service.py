@@ -123,10 +123,10 @@ class CommandService:
             found = await rows.history(conn, AgentId(agent_id))
             return [await self._view(conn, row, IN_HISTORY) for row in found]
 
-    async def one(self, agent_id: str, command_id: str, *, limit: int | None = None) -> CommandView:
-        """Show one command with all output that is kept, or `limit` bytes of each stream. Raises `NotFound`."""
+    async def one(self, agent_id: str, command_id: str) -> CommandView:
+        """Show one command with all the output that is kept. Raises `NotFound`."""
         async with self._store.read() as conn:
-            return await self._view(conn, await self.row(conn, agent_id, command_id), limit)
+            return await self._view(conn, await self.row(conn, agent_id, command_id), None)
 
     async def row(self, conn: Connection, agent_id: str, command_id: str) -> rows.CommandRow:
         """Find a command. Raises `NotFound`."""
@@ -164,8 +164,11 @@ class CommandService:
         return await self.one(agent_id, command_id)
 
     async def view(self, conn: Connection, row: rows.CommandRow) -> CommandView:
-        """Show a command of this snapshot with all the output that is kept."""
-        return await self._view(conn, row, None)
+        """Show a command of this snapshot as its last event does: to a reader who has had its output.
+
+        It has as much output as a history has. All of it once more would be an event of megabytes.
+        """
+        return await self._view(conn, row, IN_HISTORY)
 
     async def _view(self, conn: Connection, row: rows.CommandRow, limit: int | None) -> CommandView:
         kept = await self._outputs.whole(conn, row)
