@@ -64,7 +64,7 @@ class AgentSide:
                 )
             elif isinstance(message, Output) and not message.kept:
                 piece = Piece(message.channel, message.offset, message.data, kept=False)
-                self._feed.output(message.id, piece)
+                self._feed.live(link.agent_id, message.id, piece)
             else:
                 stored.append(message)
         if stored:

@@ -75,6 +75,7 @@ class Feed:
         """Take how to ask an agent for output as it comes."""
         self._watch = watch
         self._followers: dict[CommandId, set[Follower]] = {}
+        self._agents: dict[CommandId, AgentId] = {}
 
     @contextmanager
     def follow(self, agent_id: AgentId, command_id: CommandId) -> Iterator[Follower]:
@@ -83,6 +84,7 @@ class Feed:
         followers = self._followers.setdefault(command_id, set())
         followers.add(follower)
         if len(followers) == 1:
+            self._agents[command_id] = agent_id
             self._watch(agent_id, command_id, on=True)
         try:
             yield follower
@@ -90,11 +92,17 @@ class Feed:
             followers.discard(follower)
             if not followers and self._followers.get(command_id) is followers:
                 del self._followers[command_id]
+                del self._agents[command_id]
                 self._watch(agent_id, command_id, on=False)
 
     def is_followed(self, command_id: CommandId) -> bool:
         """Tell whether anybody reads along."""
         return command_id in self._followers
+
+    def live(self, agent_id: AgentId, command_id: CommandId, piece: Piece) -> None:
+        """Hand on what is kept nowhere else, if the command is of the agent that says it."""
+        if self._agents.get(command_id) == agent_id:
+            self.output(command_id, piece)
 
     def output(self, command_id: CommandId, piece: Piece) -> None:
         """Hand a piece to all readers of a command."""

@@ -29,7 +29,7 @@ class OutputSink:
         """Keep a piece, or pass it to who reads along now."""
         command_id = CommandId(ref)
         if not data.kept:
-            self._feed.output(command_id, Piece(data.channel, data.offset, data.data, kept=False))
+            self._feed.live(agent_id, command_id, Piece(data.channel, data.offset, data.data, kept=False))
             return data.offset + len(data.data)
         output = Output(id=command_id, channel=data.channel, offset=data.offset, data=data.data)
         answers = await self._store.writer.submit(
