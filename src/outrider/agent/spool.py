@@ -212,10 +212,19 @@ class Spool:
         """Record a result and return its number among all results; 0 when it had one already."""
         return await self._submit(lambda connection: _finish(connection, finished, bulky=bulky))
 
-    async def confirm(self, ids: Collection[CommandId]) -> None:
-        """Forget the results that the center has on its disk, and ids older than any offer can be."""
+    async def confirm(self, ids: Collection[CommandId], seen: CenterSeen | None = None) -> None:
+        """Forget the results that the center has on its disk, and ids older than any offer can be.
+
+        `seen` is the center's state with them, if it told.
+        """
         now = self._clock.time()
-        await self._submit(lambda connection: _confirm(connection, ids, now))
+
+        def confirm(connection: sqlite3.Connection) -> None:
+            _confirm(connection, ids, now)
+            if seen is not None:
+                _set_fact(connection, "seen", _pack(seen))
+
+        await self._submit(confirm)
 
     async def waiting(self) -> list[Order]:
         """Return the accepted orders that have not been started, in the order they came."""

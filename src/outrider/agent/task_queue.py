@@ -30,7 +30,16 @@ from outrider.kit import logs
 from outrider.kit.clock import Clock
 from outrider.kit.supervise import Ready
 from outrider.kit.tasks import Tasks
-from outrider.protocol.messages import Accepted, Cancel, Execute, Finished, Order, ResultsConfirmed, Started
+from outrider.protocol.messages import (
+    Accepted,
+    Cancel,
+    CenterSeen,
+    Execute,
+    Finished,
+    Order,
+    ResultsConfirmed,
+    Started,
+)
 
 log = logs.get(__name__)
 
@@ -291,8 +300,8 @@ class TaskQueue:
                 await self._accept(orders)
             case Cancel(id=command_id):
                 await self._cancel(command_id)
-            case ResultsConfirmed(ids=ids):
-                await self._confirm(ids)
+            case ResultsConfirmed(ids=ids, seen=seen):
+                await self._confirm(ids, seen)
             case _Gate(open=is_open):
                 self._gate_open = is_open and not self._settling
                 self._welcomed = self._welcomed or is_open
@@ -373,10 +382,10 @@ class TaskQueue:
             command_id, CommandState.CANCELLED, capture, reason="Cancelled before it was started."
         )
 
-    async def _confirm(self, ids: Sequence[CommandId]) -> None:
+    async def _confirm(self, ids: Sequence[CommandId], seen: CenterSeen | None) -> None:
         self._outputs.forget(ids)
         try:
-            await self._spool.confirm(ids)
+            await self._spool.confirm(ids, seen)
         except sqlite3.Error as error:
             # Said again on the next link and confirmed again: nothing is lost.
             log.warning("confirmed results can't be recorded", count=len(ids), error=error)

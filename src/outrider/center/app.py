@@ -124,7 +124,7 @@ class Center:
         self.archive = Archive(store, blobs, clock)
         reports = TakeReports(self.feed, self.archive.wake)
         self.commands = CommandService(
-            store, self.delivery, self.feed, self.outputs, AcceptCommands(self.presence.is_there), clock
+            store, self.delivery, self.feed, self.outputs, AcceptCommands(self.presence.takes_orders), clock
         )
         self.following = Following(store, self.commands, self.feed, self.outputs, clock)
         self.polling = PollingService(store, self.presence, self.hub, self.delivery, reports, clock)
@@ -138,6 +138,7 @@ class Center:
         )
         self.presence.on_silent = self._lose
         side = AgentSide(store, self.presence, self.delivery, reports, self.feed)
+        self._standing = standing
         self.routes = self._routes(standing)
         self.asgi: ASGIApp = Entry(
             Counted(self.routes, self.health),
@@ -150,6 +151,7 @@ class Center:
     def join(self, tree: Supervisor) -> None:
         """Add the center's services to `tree`, in the order in which they start."""
         tree.add(self.store.writer, essential=True)
+        tree.add(self._standing)
         tree.add(self.bus)
         tree.add(_TaskService(self.tasks))
         for service in (self.event_log, self.presence, self.expiry, self.archive, self.retention):
@@ -192,10 +194,15 @@ class Center:
                 {
                     "access": self.access,
                     "authority": self.authority.chain_pem() if self.authority else b"",
-                    "about": {"version": __version__, "epoch": standing.epoch, "name": socket.gethostname()},
+                    "about": lambda: _about(standing),
                 }
             ),
         )
+
+
+def _about(standing: Standing) -> dict[str, str]:
+    """Say which center this is. Its epoch may change while it runs."""
+    return {"version": __version__, "epoch": standing.epoch, "name": socket.gethostname()}
 
 
 def _always(part: Any) -> Any:

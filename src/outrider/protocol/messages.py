@@ -63,11 +63,13 @@ class Readings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class CenterSeen(msgspec.Struct, frozen=True, kw_only=True):
     """The newest state of the center that the agent has seen.
 
-    A center that is behind it was restored from an older database.
+    A center that is behind it was restored from an older database. `start` names the center's process: one
+    that the center does not remember, or that it remembers to have come less far, says so too.
     """
 
     epoch: str
     position: int
+    start: str = ""
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -231,9 +233,13 @@ class OutputConfirmed(Message, frozen=True, kw_only=True, tag="output_ok"):
 
 
 class ResultsConfirmed(Message, frozen=True, kw_only=True, tag="results_ok"):
-    """These results are on the center's disk; the agent need not keep them."""
+    """These results are on the center's disk; the agent need not keep them.
+
+    `seen` is the center's state with them: one that is behind it later was restored from an older database.
+    """
 
     ids: tuple[CommandId, ...]
+    seen: CenterSeen | None = None
 
 
 class ApprovalChanged(Message, frozen=True, kw_only=True, tag="approval"):

@@ -83,7 +83,7 @@ async def logout(
 async def session(request: Request[Caller, Any, Any]) -> SessionView:
     """Say who the caller is, until when, and which center answers."""
     return SessionView(
-        user=_view(request.user), expires=int(request.user.expires), center=request.app.state.about
+        user=_view(request.user), expires=int(request.user.expires), center=request.app.state.about()
     )
 
 

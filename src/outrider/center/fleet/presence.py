@@ -118,6 +118,7 @@ class Presence:
         link.identity = hello.identity
         link.fence = arrived.fence
         link.clock_offset = arrival.clock_offset
+        link.renewing = arrived.verdict.may_be_a_copy
         self._away.pop(link.agent_id, None)
         if arrived.verdict.may_be_a_copy:
             log.warning(
@@ -207,6 +208,15 @@ class Presence:
     def is_there(self, agent_id: AgentId) -> bool:
         """Tell whether an agent has an open link."""
         return self._hub.get(agent_id) is not None
+
+    def takes_orders(self, agent_id: AgentId) -> bool:
+        """Tell whether an agent has an open link on which it takes commands."""
+        link = self._hub.get(agent_id)
+        return link is not None and not link.renewing
+
+    def seen(self) -> CenterSeen:
+        """Say what an agent has seen of this center that is told something now."""
+        return self._position()
 
     def last_heard(self, agent_id: AgentId) -> float | None:
         """Say when an agent was last heard, in unix time, if it has been lately."""

@@ -52,6 +52,7 @@ class OpenLink:
         "opened",
         "paused",
         "readings",
+        "renewing",
         "stopping",
     )
 
@@ -68,6 +69,8 @@ class OpenLink:
         self.clock_offset: float | None = None
         self.paused = False
         self.stopping = False
+        self.renewing = False
+        """The agent was told that its spool is an old copy: it dials again, and takes no orders before."""
         self._clock = clock
         self._connected = clock.monotonic()
         self._send = send
