@@ -185,6 +185,7 @@ class Center:
             exception_handlers={
                 OutriderError: problems.from_domain,
                 HTTPException: problems.from_http,
+                RecursionError: problems.from_nesting,
                 Exception: problems.from_unexpected,
             },
             openapi_config=openapi.config(__version__),

@@ -125,6 +125,12 @@ def _why_invalid(error: ValidationException) -> str:
     return "; ".join(reasons) + "." if reasons else (error.detail or "The request does not fit.")
 
 
+def from_nesting(request: Request[Any, Any, Any], error: RecursionError) -> Response[Problem]:
+    """Answer a body that is nested so deeply that no decoder follows it."""
+    log.warning("a request was nested too deeply", method=request.method, path=request.url.path, error=error)
+    return answer(400, "invalid", "The body is nested too deeply.")
+
+
 def from_unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
     """Answer a fault of ours: the trace goes to the log, never to the caller."""
     log.error("request failed", method=request.method, path=request.url.path, exc_info=error)
