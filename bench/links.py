@@ -42,6 +42,7 @@ class _Return:
     started_in: float
     fastest: float
     busiest: float
+    center: float
     dials: int
     failed: int
 
@@ -56,9 +57,11 @@ async def measure(options: Options) -> list[Figure]:
             await center.start()
             before = resident(center.pid)
             ca = await authority(center, folder)
+            calm = Usage.of(center.pid)
             async with Fleet(folder, members, center.tls_url, ca) as fleet:
                 await fleet.next(AllLinked)
-                return await _observe(center, fleet, before, options)
+                calm_cpu = Usage.of(center.pid).cpu - calm.cpu
+                return await _observe(center, fleet, before, calm_cpu, options)
 
 
 async def _enrolled(center: CenterProgram, hosts: int) -> list[Member]:
@@ -68,7 +71,9 @@ async def _enrolled(center: CenterProgram, hosts: int) -> list[Member]:
     return members
 
 
-async def _observe(center: CenterProgram, fleet: Fleet, before: int, options: Options) -> list[Figure]:
+async def _observe(
+    center: CenterProgram, fleet: Fleet, before: int, calm: float, options: Options
+) -> list[Figure]:
     say(f"all are linked; settling, then {_STEADY_SECONDS:.0f} s of heartbeats")
     await asyncio.sleep(_SETTLE_SECONDS)
     start, fleet_start = Usage.of(center.pid), Usage.of(fleet.pid)
@@ -89,7 +94,9 @@ async def _observe(center: CenterProgram, fleet: Fleet, before: int, options: Op
         Figure("most links opened in a second", back.fastest, "links"),
         Figure("center's busiest second while they came", back.busiest, "cores"),
         Figure("dials for each link that came back", back.dials / hosts, "dials"),
-        Figure("dials that failed", back.failed, "dials"),
+        Figure("dials that got no socket", back.failed, "dials"),
+        Figure("center's processor time a link, coming back", back.center / hosts * 1000, "ms"),
+        Figure("center's processor time a link, 250 a second at first", calm / hosts * 1000, "ms"),
         Figure("fleet's processor use with heartbeats", fleet_cores, "cores"),
     ]
 
@@ -104,12 +111,16 @@ async def _come_back(center: CenterProgram, fleet: Fleet, options: Options) -> _
     async with profiled(center.pid, wanted=options.profile), asyncio.timeout(_BACK_SECONDS):
         back = await _until_all_are_linked(center, fleet, killed, samples)
     seen = [second for second in fleet.seconds if second.at >= base.at]
+    say("links opened in each second: " + " ".join(f"{rate:.0f}" for rate in _rates(seen)))
+    for reason, count in seen[-1].reasons.items():
+        say(f"{count:6} times without a link: {reason}")
     return _Return(
         since_kill=back - killed,
         since_ready=back - ready,
         started_in=center.started_in,
         fastest=max(_rates(seen)),
         busiest=max(later.cores_since(earlier) for earlier, later in pairwise(samples)),
+        center=samples[-1].cpu - samples[0].cpu,
         dials=seen[-1].dials - base.dials,
         failed=seen[-1].failed - base.failed,
     )

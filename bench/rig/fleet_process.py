@@ -22,6 +22,7 @@ from outrider.kit import logs
 from outrider.kit.clock import SystemClock
 
 _TALLY_EVERY: Final = 1.0
+_REASONS: Final = 12
 
 
 class FleetOrder(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,7 +43,7 @@ class Seconds(msgspec.Struct, frozen=True, kw_only=True, tag="second"):
     dials: int
     failed: int
     blocked: int
-    cpu: float
+    reasons: dict[str, int]
 
 
 class AllLinked(msgspec.Struct, frozen=True, kw_only=True, tag="all_linked"):
@@ -96,7 +97,7 @@ class _Teller:
                 dials=tally.dials,
                 failed=tally.failed,
                 blocked=tally.blocked,
-                cpu=time.process_time(),
+                reasons=dict(tally.reasons.most_common(_REASONS)),
             )
         )
 

@@ -5,9 +5,11 @@ spent on that host and is no part of what a center has to carry.
 """
 
 import random
+import re
 import secrets
 import ssl
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -38,10 +40,14 @@ from outrider.protocol.messages import (
 from outrider.protocol.version import SPOKEN
 
 _CONNECT_SECONDS: Final = 20.0
+_ADDRESSES: Final = re.compile(r"\('[^)]*\)|[0-9a-f.:]{9,}")
 
 
 class Tally:
-    """What has happened to all hosts of a process so far."""
+    """What has happened to all hosts of a process so far.
+
+    `failed` counts dials without a socket; `reasons` why there is no link, in the link's own words.
+    """
 
     def __init__(self) -> None:
         self.linked = 0
@@ -49,6 +55,7 @@ class Tally:
         self.dials = 0
         self.failed = 0
         self.blocked = 0
+        self.reasons: Counter[str] = Counter()
         self.confirmed = 0
         self.first_order = 0.0
         self.last_order = 0.0
@@ -89,6 +96,7 @@ class SimulatedHost:
         self._seen: CenterSeen | None = None
         self._names = (secrets.token_hex(12), secrets.token_hex(12), secrets.token_hex(16))
         self._connection = Connection(Standing(ConnectionState.NOT_CONNECTED))
+        self._connection.observe(self._note)
         self.link = Link(
             dial=self._dial, connection=self._connection, clock=clock, rng=rng, blocked=self._blocked
         )
@@ -103,9 +111,13 @@ class SimulatedHost:
         self._tally.dials += 1
         try:
             return await self._door.dial(self._member)
-        except (aiohttp.ClientError, OSError):
+        except BaseException:  # the link's patience ends a dial by cancelling it
             self._tally.failed += 1
             raise
+
+    def _note(self, standing: Standing) -> None:
+        if standing.reason:
+            self._tally.reasons[_ADDRESSES.sub("*", standing.reason)] += 1
 
     async def _blocked(self) -> None:
         self._tally.blocked += 1
