@@ -1,0 +1,40 @@
+"""Every HTTP route of the center, and what it takes to call it."""
+
+from typing import Final
+
+from outrider.domain.roles import Role
+
+PUBLIC: Final = "public"
+AGENT: Final = "agent"
+"""The route checks an agent's key or an enrolment key itself."""
+
+ROUTES: Final[dict[tuple[str, str], Role | str]] = {
+    ("POST", "/api/login"): PUBLIC,
+    ("POST", "/api/logout"): Role.VIEWER,
+    ("GET", "/api/session"): Role.VIEWER,
+    ("GET", "/api/agents"): Role.VIEWER,
+    ("GET", "/api/agents/{agent_id}"): Role.VIEWER,
+    ("PATCH", "/api/agents/{agent_id}"): Role.OPERATOR,
+    ("DELETE", "/api/agents/{agent_id}"): Role.ADMIN,
+    ("POST", "/api/agents/{agent_id}/approve"): Role.ADMIN,
+    ("POST", "/api/agents/{agent_id}/decline"): Role.ADMIN,
+    ("POST", "/api/agents/enrol"): AGENT,
+    ("POST", "/api/enrolment-keys"): Role.ADMIN,
+    ("GET", "/api/enrolment-keys"): Role.ADMIN,
+    ("DELETE", "/api/enrolment-keys/{key_id}"): Role.ADMIN,
+    ("GET", "/api/agents/command-types"): Role.VIEWER,
+    ("POST", "/api/agents/{agent_id}/commands"): Role.OPERATOR,
+    ("GET", "/api/agents/{agent_id}/commands"): Role.VIEWER,
+    ("GET", "/api/agents/{agent_id}/commands/{command_id}"): Role.VIEWER,
+    ("POST", "/api/agents/{agent_id}/commands/{command_id}/cancel"): Role.OPERATOR,
+    ("GET", "/api/agents/{agent_id}/commands/{command_id}/stream"): Role.VIEWER,
+    ("POST", "/api/agents/{agent_id}/report"): AGENT,
+    ("GET", "/api/events"): Role.VIEWER,
+    ("GET", "/healthz"): PUBLIC,
+    ("GET", "/readyz"): PUBLIC,
+    ("GET", "/metrics"): PUBLIC,
+    ("GET", "/api/ca"): PUBLIC,
+    ("GET", "/schema"): PUBLIC,
+    ("GET", "/schema/openapi.json"): PUBLIC,
+    ("GET", "/schema/{path}"): PUBLIC,
+}
