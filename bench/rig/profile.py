@@ -6,7 +6,7 @@ import signal
 import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -39,7 +39,8 @@ async def profiled(pid: int, *, wanted: bool) -> AsyncIterator[None]:
         try:
             yield
         finally:
-            sampler.send_signal(signal.SIGINT)
+            with suppress(ProcessLookupError):  # it ends by itself when what it samples has ended
+                sampler.send_signal(signal.SIGINT)
             await sampler.wait()
             say(_summary(file.read_text(encoding="utf-8", errors="replace") if file.exists() else ""))
 
