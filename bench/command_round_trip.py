@@ -6,6 +6,8 @@ the end is seen in two ways, by the event stream and by `?wait=`.
 
 import sys
 import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -30,6 +32,24 @@ _COMMANDS: dict[str, dict[str, Any]] = {
 }
 
 
+class _View(msgspec.Struct, frozen=True):
+    """What is read of a command as it is shown; times are unix seconds."""
+
+    status: str
+    started: float
+    finished: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Round:
+    """Seconds from the request until each point was reached."""
+
+    answered: float
+    started: float
+    finished: float
+    seen: float
+
+
 class WrongEnd(Exception):
     """A command did not succeed; its time says nothing."""
 
@@ -50,13 +70,10 @@ async def measure(options: Options) -> list[Figure]:
                 center_before, agent_before = Usage.of(center.pid), Usage.of(agent.pid)
                 for name, body in _COMMANDS.items():
                     say(f"{name}: {_ROUNDS} rounds each, by stream and by wait")
-                    asked, ended = await _times(connection, agent_id, body, by_stream=True)
-                    figures += _figures(f"{name}, end seen by stream", ended)
-                    _, ended = await _times(connection, agent_id, body, by_stream=False)
-                    figures += _figures(f"{name}, end seen by wait", ended)
-                    figures.append(
-                        Figure(f"{name}: of these, POST until durable, p50", _ms(asked, 0.5), "ms")
-                    )
+                    figures += _figures(name, "stream", await _rounds(connection, agent_id, body, _by_stream))
+                    waited = await _rounds(connection, agent_id, body, _by_wait)
+                    figures += _figures(name, "wait", waited)
+                    figures += _stages(name, waited)
                 commands = 2 * len(_COMMANDS) * (_WARM_UP + _ROUNDS)
                 center_ms = (Usage.of(center.pid).cpu - center_before.cpu) * 1000 / commands
                 agent_ms = (Usage.of(agent.pid).cpu - agent_before.cpu) * 1000 / commands
@@ -67,40 +84,65 @@ async def measure(options: Options) -> list[Figure]:
                 ]
 
 
-async def _times(
-    connection: Connection, agent_id: str, body: dict[str, Any], *, by_stream: bool
-) -> tuple[list[float], list[float]]:
-    """Return seconds from the request until it was answered, and until the command's result was seen."""
-    asked, ended = [], []
-    for each in range(_WARM_UP + _ROUNDS):
-        began = time.perf_counter()
+async def _by_stream(connection: Connection, path: str) -> bytes:
+    seen = b""
+    async for event in connection.events(f"{path}/stream"):
+        seen = event.data if event.kind == "result" else seen
+    return seen
+
+
+async def _by_wait(connection: Connection, path: str) -> bytes:
+    return await connection.get(f"{path}?wait=10")
+
+
+async def _rounds(
+    connection: Connection,
+    agent_id: str,
+    body: dict[str, Any],
+    see_the_end: Callable[[Connection, str], Awaitable[bytes]],
+) -> list[_Round]:
+    """Send the command again and again; the first rounds only warm up."""
+    rounds = []
+    for _ in range(_WARM_UP + _ROUNDS):
+        began, began_at = time.perf_counter(), time.time()
         answer = await connection.post(f"/api/agents/{agent_id}/commands", body)
         answered = time.perf_counter()
-        path = f"/api/agents/{agent_id}/commands/{answer['command_id']}"
-        if by_stream:
-            seen = b""
-            async for event in connection.events(f"{path}/stream"):
-                seen = event.data if event.kind == "result" else seen
-        else:
-            seen = await connection.get(f"{path}?wait=10")
+        seen = await see_the_end(connection, f"/api/agents/{agent_id}/commands/{answer['command_id']}")
         done = time.perf_counter()
-        status = msgspec.json.decode(seen)["status"] if seen else "never seen"
-        if status != "succeeded":
-            raise WrongEnd(f"{body} ended {status}")
-        if each >= _WARM_UP:
-            asked.append(answered - began)
-            ended.append(done - began)
-    return asked, ended
+        view = msgspec.json.decode(seen, type=_View)
+        if view.status != "succeeded":
+            raise WrongEnd(f"{body} ended {view.status}")
+        rounds.append(
+            _Round(
+                answered=answered - began,
+                started=view.started - began_at,
+                finished=view.finished - began_at,
+                seen=done - began,
+            )
+        )
+    return rounds[_WARM_UP:]
 
 
-def _figures(name: str, times: list[float]) -> list[Figure]:
+def _figures(name: str, way: str, rounds: Sequence[_Round]) -> list[Figure]:
+    seen = [each.seen for each in rounds]
     return [
-        Figure(f"{name}, p50", _ms(times, 0.5), "ms", _P50_MS),
-        Figure(f"{name}, p99", _ms(times, 0.99), "ms", _P99_MS),
+        Figure(f"{name}, end seen by {way}, p50", _ms(seen, 0.5), "ms", _P50_MS),
+        Figure(f"{name}, end seen by {way}, p99", _ms(seen, 0.99), "ms", _P99_MS),
     ]
 
 
-def _ms(times: list[float], share: float) -> float:
+def _stages(name: str, rounds: Sequence[_Round]) -> list[Figure]:
+    """Say where the time goes, from the request on; host and center share this machine's clock."""
+    return [
+        Figure(
+            f"{name}: until the POST is answered, p50", _ms([each.answered for each in rounds], 0.5), "ms"
+        ),
+        Figure(f"{name}: until the host starts it, p50", _ms([each.started for each in rounds], 0.5), "ms"),
+        Figure(f"{name}: until it ends there, p50", _ms([each.finished for each in rounds], 0.5), "ms"),
+    ]
+
+
+def _ms(times: Sequence[float], share: float) -> float:
     return percentile(times, share) * 1000
 
 
