@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import logging
 import os
 import random
 import socket
@@ -26,7 +27,7 @@ from outrider.center.bus import open_bus
 from outrider.center.commands.accept import AcceptCommands
 from outrider.center.commands.agent_side import AgentSide
 from outrider.center.commands.delivery import Delivery
-from outrider.center.commands.expiry import Expiry
+from outrider.center.commands.expiry import Expiry, Resending
 from outrider.center.commands.feed import Feed
 from outrider.center.commands.follow import Following
 from outrider.center.commands.output_stream import OutputSink
@@ -124,12 +125,18 @@ class Center:
         self.archive = Archive(store, blobs, clock)
         reports = TakeReports(self.feed, self.archive.wake)
         self.commands = CommandService(
-            store, self.delivery, self.feed, self.outputs, AcceptCommands(self.presence.takes_orders), clock
+            store,
+            self.delivery,
+            self.feed,
+            self.outputs,
+            AcceptCommands(self.presence.takes_orders, self.delivery.send),
+            clock,
         )
         self.following = Following(store, self.commands, self.feed, self.outputs, clock)
         self.polling = PollingService(store, self.presence, self.hub, self.delivery, reports, clock)
         self.health = HealthService(store, self.hub, self.fleet, standing)
         self.expiry = Expiry(store, self.feed, clock)
+        self.resending = Resending(self.delivery, clock)
         self.retention = Retention(
             store,
             clock,
@@ -154,7 +161,14 @@ class Center:
         tree.add(self._standing)
         tree.add(self.bus)
         tree.add(_TaskService(self.tasks))
-        for service in (self.event_log, self.presence, self.expiry, self.archive, self.retention):
+        for service in (
+            self.event_log,
+            self.presence,
+            self.expiry,
+            self.resending,
+            self.archive,
+            self.retention,
+        ):
             tree.add(service)
 
     def _watch(self, agent_id: AgentId, command_id: CommandId, *, on: bool) -> None:
@@ -271,7 +285,11 @@ class _Announcement:
         if self._announce_fd is not None:
             key = await local_enrolment_key(center.store, center.fleet)
             admin = {"username": FIRST_USER, "password": made}
-            announce(self._announce_fd, {**urls, "admin": admin, "local_enrolment_key": key})
+            pins = sorted(center.authority.pins()) if center.authority else []
+            announce(
+                self._announce_fd,
+                {**urls, "pins": pins, "admin": admin, "local_enrolment_key": key},
+            )
         else:
             for url in urls.values():
                 print(f"Outrider control center: {url}", flush=True)  # noqa: T201 (told once, to who started it)
@@ -395,6 +413,9 @@ def main(argv: Sequence[str]) -> int:
     try:
         settings = read_settings(environ)
         logs.configure(settings.log_level, format="json" if settings.log_format == "json" else "text")
+        # A line for each of ten thousand sockets says nothing that the event log does not say better.
+        logging.getLogger("uvicorn").setLevel(logging.WARNING)
+        logging.getLogger("alembic").setLevel(logging.WARNING)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(_run(settings, environ))
     except (config.ConfigError, StoreUnusable, ValueError) as error:

@@ -329,7 +329,7 @@ async def test_results_for_commands_nobody_knows_are_confirmed(each_api: Api) ->
 
 
 async def test_a_result_that_makes_no_sense_ends_nothing(each_api: Api) -> None:
-    """A state that is not final is no result; odd times and texts are taken without harm."""
+    """A state that is not final is no result; odd texts are mended, and odd times become the center's."""
     agent = await enrol(each_api)
     async with agent.linked(each_api) as link:
         command_id = await send(each_api, agent)
@@ -340,12 +340,8 @@ async def test_a_result_that_makes_no_sense_ends_nothing(each_api: Api) -> None:
         await link.say(odd)
         await link.heard(ResultsConfirmed, lambda confirmed: command_id in confirmed.ids)
     view = await shown(each_api, agent, command_id)
-    assert (view["status"], view["finished"], view["started"], view["reason"]) == (
-        "succeeded",
-        None,
-        None,
-        "ab",
-    )
+    assert (view["status"], view["reason"]) == ("succeeded", "ab")
+    assert view["created"] <= view["started"] == view["finished"]
 
 
 async def test_waiting_for_a_command(each_api: Api) -> None:

@@ -1,20 +1,24 @@
 """Taking a command in: durable, and marked as sent when its host is there, before anybody is answered."""
 
+import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import sqlalchemy as sa
 
 from outrider.center.fleet.rows import chunks
+from outrider.center.store.bulk import Bulk
 from outrider.center.store.schema import agents, commands, idempotency
 from outrider.center.store.writer import Transaction
 from outrider.domain.command_states import CommandState
 from outrider.domain.connection_states import Approval
 from outrider.domain.errors import Conflict, NotFound
 from outrider.domain.ids import AgentId, CommandId
+from outrider.protocol.messages import Order
 
 TakesOrders = Callable[[AgentId], bool]
+Deliver = Callable[[AgentId, Order], None]
 
 
 class NewCommand(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,15 +43,41 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True):
     is_new: bool
 
 
+_APPROVALS: Final = sa.select(agents.c.id, agents.c.approval).where(
+    agents.c.id.in_(sa.bindparam("ids", expanding=True))
+)
+_INSERT: Final = Bulk(
+    sa.insert(commands),
+    (
+        "id",
+        "agent_id",
+        "type",
+        "params",
+        "state",
+        "created",
+        "created_by",
+        "created_by_name",
+        "expires",
+        "sent",
+    ),
+)
+
+
+def order_for(command: NewCommand) -> Order:
+    """Make the order that the host gets."""
+    return Order(id=command.id, type=command.type, params=command.params, expires=command.expires)
+
+
 class AcceptCommands:
     """Accept commands. A host that is there gets its command at once: it is stored as `sent`."""
 
     name = "accept commands"
     rank = 40
 
-    def __init__(self, takes_orders: TakesOrders) -> None:
-        """Take the question whether an agent has a link here that takes commands."""
+    def __init__(self, takes_orders: TakesOrders, deliver: Deliver) -> None:
+        """Take the question whether an agent has a link here that takes commands, and how one is sent."""
         self._takes_orders = takes_orders
+        self._deliver = deliver
 
     async def apply(self, tx: Transaction, items: Sequence[NewCommand]) -> Sequence[Accepted | Exception]:
         """Insert what is new, in a few statements; the first answer for a known idempotency key."""
@@ -69,6 +99,9 @@ class AcceptCommands:
             sent = approvals[item.agent_id] is Approval.APPROVED and self._takes_orders(item.agent_id)
             state = CommandState.SENT if sent else CommandState.QUEUED
             inserts.append(self._insert(tx, item, state))
+            if sent:
+                # First of all that follows the commit: the host's work is what the caller waits for.
+                tx.after_commit(functools.partial(self._deliver, item.agent_id, order_for(item)))
             tx.event(
                 "command.queued", item.id, {"agent_id": item.agent_id, "type": item.type, "by": item.by_name}
             )
@@ -76,8 +109,7 @@ class AcceptCommands:
                 answered[mark] = item.id
                 answers.append({"scope": mark[0], "key": mark[1], "answer": item.id, "created": tx.now})
             results.append(Accepted(id=item.id, state=state, is_new=True))
-        if inserts:
-            await tx.conn.execute(sa.insert(commands), inserts)
+        await _INSERT.run(tx.conn, inserts)
         if answers:
             await tx.conn.execute(sa.insert(idempotency), answers)
         return results
@@ -85,9 +117,7 @@ class AcceptCommands:
     async def _approvals(self, tx: Transaction, items: Sequence[NewCommand]) -> dict[AgentId, Approval]:
         found: dict[AgentId, Approval] = {}
         for chunk in chunks(sorted({item.agent_id for item in items})):
-            rows = await tx.conn.execute(
-                sa.select(agents.c.id, agents.c.approval).where(agents.c.id.in_(chunk))
-            )
+            rows = await tx.conn.execute(_APPROVALS, {"ids": chunk})
             found.update({AgentId(row[0]): Approval(row[1]) for row in rows})
         return found
 

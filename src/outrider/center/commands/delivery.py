@@ -1,5 +1,6 @@
 """Bringing commands to hosts: at once when the link is open, when it opens, again after it was cut."""
 
+import itertools
 from collections.abc import Sequence
 from typing import Final
 
@@ -24,6 +25,8 @@ _LOST_RECORD: Final = (
     "The host came back without its record of this command (a new, restored or copied disk): "
     "it may have run, so it was not run again."
 )
+
+_RESENT_AT_ONCE: Final = 1000
 
 log = logs.get(__name__)
 
@@ -114,6 +117,20 @@ class Delivery:
                 raise answer
             taken.append(answer)
         return taken
+
+    async def resend(self, before: float) -> int:
+        """Send again what linked hosts were sent before a time and have not taken; return how many.
+
+        It makes good what was lost between a commit and its frame. A host does not run an id twice.
+        """
+        async with self._store.read() as conn:
+            waiting = await rows.unacknowledged(conn, before, _RESENT_AT_ONCE)
+        sent = 0
+        for agent_id, orders in itertools.groupby(waiting, key=lambda row: row.agent_id):
+            known = list(orders)
+            if self._hub.post(agent_id, self._messages(known, rows.ids(known), ())):
+                sent += len(known)
+        return sent
 
     def _messages(
         self, known: Sequence[rows.CommandRow], execute: Sequence[CommandId], cancel: Sequence[CommandId]

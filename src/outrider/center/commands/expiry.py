@@ -3,14 +3,19 @@
 from typing import Final
 
 from outrider.center.commands import rows, steps
+from outrider.center.commands.delivery import Delivery
 from outrider.center.commands.feed import Feed
 from outrider.center.store.engine import Store
 from outrider.domain.command_states import CommandState
+from outrider.kit import logs
 from outrider.kit.clock import Clock
 from outrider.kit.supervise import Ready
 
 _EVERY: Final = 1.0
+_RESEND_EVERY: Final = 30.0
 _BATCH: Final = 1000
+
+log = logs.get(__name__)
 
 
 class Expiry:
@@ -47,3 +52,22 @@ class Expiry:
             for command_id in due:
                 self._feed.changed(command_id)
         return len(due)
+
+
+class Resending:
+    """Looks now and then for commands whose frame was lost. A service."""
+
+    name = "command resending"
+
+    def __init__(self, delivery: Delivery, clock: Clock) -> None:
+        """Take what sends."""
+        self._delivery = delivery
+        self._clock = clock
+
+    async def serve(self, ready: Ready) -> None:
+        """Send again until stopped."""
+        ready()
+        while True:
+            await self._clock.sleep(_RESEND_EVERY)
+            if sent := await self._delivery.resend(self._clock.time() - _RESEND_EVERY):
+                log.info("commands were sent again: nobody had said to have them", count=sent)

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from outrider.center.commands.feed import Feed, Piece
 from outrider.center.fleet.rows import chunks
+from outrider.center.store.bulk import Bulk
 from outrider.center.store.schema import agents, command_output, commands
 from outrider.center.store.writer import Transaction
 from outrider.domain.command_states import COMMAND, FINAL, CommandState
@@ -61,10 +62,10 @@ class _Progress:
         self.fields: dict[str, Any] = {}
         self.pieces: list[Piece] = []
 
-    def started(self, message: Started) -> None:
+    def started(self, message: Started, now: float) -> None:
         if COMMAND.may(self.state, CommandState.RUNNING):
             self.state = CommandState.RUNNING
-            self.fields |= {"state": self.state.value, "started": _moment(message.at)}
+            self.fields |= {"state": self.state.value, "started": _moment(message.at, now)}
 
     def output(self, message: Output) -> None:
         """Keep a piece; what came before is left out, a gap is taken only behind a whole head."""
@@ -96,7 +97,7 @@ class _Progress:
         self.fields |= {
             "state": self.state.value,
             "settled": now,
-            "finished": _moment(message.finished),
+            "finished": _moment(message.finished, now),
             "exit_code": message.exit_code,
             "signal": message.signal,
             "reason": message.reason.replace("\0", ""),
@@ -104,7 +105,7 @@ class _Progress:
             "stderr_total": message.stderr.total,
         }
         if message.started is not None:
-            self.fields["started"] = _moment(message.started)
+            self.fields["started"] = _moment(message.started, now)
         self._last_output(STDOUT, message.stdout)
         self._last_output(STDERR, message.stderr)
         return True
@@ -122,9 +123,43 @@ class _Progress:
             self._keep(channel, offset, data)
 
 
-def _moment(value: float) -> float | None:
-    """Take a time from outside: no number that a clock can't show."""
-    return value if math.isfinite(value) and 0 <= value < 1e11 else None  # noqa: PLR2004 (the year 5138)
+def _moment(value: float, now: float) -> float:
+    """Take a time from outside; a number that no clock shows becomes `now`."""
+    return value if math.isfinite(value) and 0 <= value < 1e11 else now  # noqa: PLR2004 (the year 5138)
+
+
+# Made once: every command's report needs them.
+_NOT_BEGUN: Final = frozenset({CommandState.QUEUED, CommandState.SENT})
+_IDS: Final[sa.BindParameter[Any]] = sa.bindparam("ids", expanding=True)
+_COMMANDS: Final = sa.select(commands.c.id, commands.c.agent_id, commands.c.state).where(
+    commands.c.id.in_(_IDS)
+)
+_LENGTH: Final = sa.func.length(command_output.c.data)
+_ENDS: Final = (
+    sa.select(
+        command_output.c.command_id,
+        command_output.c.channel,
+        sa.func.max(command_output.c.offset + _LENGTH),
+        sa.func.sum(_LENGTH),
+    )
+    .where(command_output.c.command_id.in_(_IDS))
+    .group_by(command_output.c.command_id, command_output.c.channel)
+)
+_INSERT_OUTPUT: Final = Bulk(sa.insert(command_output), ("command_id", "channel", "offset", "data"))
+_RAISE_GENERATION: Final = Bulk(
+    sa.update(agents)
+    .where(agents.c.id == sa.bindparam("agent"), agents.c.generation < sa.bindparam("seen"))
+    .values(generation=sa.bindparam("new")),
+    ("agent", "seen", "new"),
+)
+
+
+@functools.cache
+def _update_of(names: tuple[str, ...]) -> Bulk:
+    """Make the update that sets these columns. The combinations are few: they follow from the messages."""
+    statement = sa.update(commands).where(commands.c.id == sa.bindparam("command"))
+    values: dict[str, sa.BindParameter[Any]] = {name: sa.bindparam(f"to_{name}") for name in names}
+    return Bulk(statement.values(values), ("command", *(f"to_{name}" for name in names)))
 
 
 class TakeReports:
@@ -175,7 +210,7 @@ class TakeReports:
             command = found if self._own(item, found) else None
             match message:
                 case Started() if command:
-                    command.started(message)
+                    command.started(message, tx.now)
                 case Output():
                     if command:
                         command.output(message)
@@ -224,32 +259,23 @@ class TakeReports:
                         with_output.add(message.id)
         found: dict[CommandId, _Progress] = {}
         for chunk in chunks(sorted(named)):
-            rows = await tx.conn.execute(
-                sa.select(commands.c.id, commands.c.agent_id, commands.c.state).where(
-                    commands.c.id.in_(chunk)
-                )
-            )
+            rows = await tx.conn.execute(_COMMANDS, {"ids": chunk})
             found.update(
                 {
                     CommandId(row[0]): _Progress(CommandId(row[0]), AgentId(row[1]), CommandState(row[2]))
                     for row in rows
                 }
             )
-        for chunk in chunks(sorted(with_output & found.keys())):
+        # A command that has not been reported as started has no output here.
+        begun = {i for i in with_output & found.keys() if found[i].state not in _NOT_BEGUN}
+        for chunk in chunks(sorted(begun)):
             await self._load_ends(tx, chunk, found)
         return found
 
     async def _load_ends(
         self, tx: Transaction, chunk: Sequence[CommandId], found: dict[CommandId, _Progress]
     ) -> None:
-        length = sa.func.length(command_output.c.data)
-        end, size = sa.func.max(command_output.c.offset + length), sa.func.sum(length)
-        rows = await tx.conn.execute(
-            sa.select(command_output.c.command_id, command_output.c.channel, end, size)
-            .where(command_output.c.command_id.in_(chunk))
-            .group_by(command_output.c.command_id, command_output.c.channel)
-        )
-        for row in rows:
+        for row in await tx.conn.execute(_ENDS, {"ids": chunk}):
             found[CommandId(row[0])].ends[row[1]] = int(row[2])
             found[CommandId(row[0])].sizes[row[1]] = int(row[3])
 
@@ -261,8 +287,7 @@ class TakeReports:
         generations: dict[AgentId, int],
     ) -> None:
         inserts = [insert for command in progress.values() for insert in command.inserts]
-        if inserts:
-            await tx.conn.execute(sa.insert(command_output), inserts)
+        await _INSERT_OUTPUT.run(tx.conn, inserts)
         for command in progress.values():
             if command.id in accepted:
                 command.fields["accepted"] = accepted[command.id]
@@ -275,16 +300,15 @@ class TakeReports:
         same: defaultdict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
         for command in progress.values():
             if command.fields:
-                same[tuple(sorted(command.fields))].append({**command.fields, "command": command.id})
-        for rows in same.values():
-            await tx.conn.execute(sa.update(commands).where(commands.c.id == sa.bindparam("command")), rows)
-        if generations:
-            await tx.conn.execute(
-                sa.update(agents)
-                .where(agents.c.id == sa.bindparam("agent"), agents.c.generation < sa.bindparam("seen"))
-                .values(generation=sa.bindparam("seen")),
-                [{"agent": agent_id, "seen": seen} for agent_id, seen in generations.items()],
-            )
+                same[tuple(sorted(command.fields))].append(
+                    {"command": command.id, **{f"to_{name}": value for name, value in command.fields.items()}}
+                )
+        for names, rows in same.items():
+            await _update_of(names).run(tx.conn, rows)
+        await _RAISE_GENERATION.run(
+            tx.conn,
+            [{"agent": agent_id, "seen": seen, "new": seen} for agent_id, seen in generations.items()],
+        )
 
     async def _gather_small(self, tx: Transaction, command: _Progress) -> None:
         """Put an ended command's pieces into its row when they are small and nothing is left out."""

@@ -141,6 +141,21 @@ async def output_pieces(
     return [(row.offset, bytes(row.data)) for row in await conn.execute(_PIECES, asked)]
 
 
+async def unacknowledged(conn: Connection, before: float, limit: int) -> list[CommandRow]:
+    """List commands that were sent before a time, and that no host has said to have."""
+    query = (
+        sa.select(*_SHOWN)
+        .where(
+            commands.c.state == CommandState.SENT.value,
+            commands.c.accepted.is_(None),
+            commands.c.sent < before,
+        )
+        .order_by(commands.c.agent_id, commands.c.id)
+        .limit(limit)
+    )
+    return [as_struct(found, CommandRow) for found in await conn.execute(query)]
+
+
 async def due_to_expire(conn: Connection, now: float, limit: int) -> list[CommandId]:
     """List commands that were never sent and whose time is over."""
     query = (

@@ -19,7 +19,6 @@ from outrider.domain.errors import Forbidden, NotFound, TooLarge
 from outrider.domain.ids import AgentId, CommandId, new_command_id
 from outrider.domain.output import STDERR, STDOUT
 from outrider.kit.clock import Clock
-from outrider.protocol.messages import Order
 
 MAX_PARAMS: Final = 512 * 1024
 IN_HISTORY: Final = 32 * 1024
@@ -108,9 +107,7 @@ class CommandService:
             idempotency_key=idempotency_key or "",
         )
         accepted = await self._store.writer.submit(self._accept, new)
-        if accepted.is_new and accepted.state is CommandState.SENT:
-            self._delivery.send(new.agent_id, Order(id=new.id, type=kind, params=params, expires=new.expires))
-        elif accepted.is_new:
+        if accepted.is_new and accepted.state is CommandState.QUEUED:
             # The link may have opened since the command was stored; what opened it may have looked before.
             await self._delivery.wake(new.agent_id)
         return accepted.id
