@@ -62,15 +62,18 @@ class _Progress:
         self.fields: dict[str, Any] = {}
         self.pieces: list[Piece] = []
 
-    def started(self, message: Started, now: float) -> None:
+    def started(self, at: float) -> None:
         if COMMAND.may(self.state, CommandState.RUNNING):
             self.state = CommandState.RUNNING
-            self.fields |= {"state": self.state.value, "started": _moment(message.at, now)}
+            self.fields |= {"state": self.state.value, "started": at}
 
-    def output(self, message: Output) -> None:
+    def output(self, message: Output, now: float) -> None:
         """Keep a piece; what came before is left out, a gap is taken only behind a whole head."""
         if self.state in FINAL:
             return
+        if self.state in _NOT_BEGUN:
+            # What has output has begun: so a command that has not is known to have no pieces.
+            self.started(now)
         end = self.ends[message.channel]
         offset, data = message.offset, message.data
         if offset < end:
@@ -210,10 +213,10 @@ class TakeReports:
             command = found if self._own(item, found) else None
             match message:
                 case Started() if command:
-                    command.started(message, tx.now)
+                    command.started(_moment(message.at, tx.now))
                 case Output():
                     if command:
-                        command.output(message)
+                        command.output(message, tx.now)
                     # A command that is gone or has ended keeps no more: let the agent go on.
                     over = command is None or command.state in FINAL
                     end = (

@@ -6,7 +6,7 @@ import socket
 import ssl
 from asyncio import TimerHandle, Transport
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import uvicorn
 from litestar.types import ASGIApp
@@ -21,6 +21,7 @@ from outrider.protocol.messages import MAX_FRAME
 BACKLOG: Final = 4096
 MAX_HEAD: Final = 64 * 1024
 HEAD_WITHIN: Final = 20.0
+_END_OF_HEAD: Final = b"\r\n\r\n"
 _STOP_WITHIN: Final = 3
 _KEEP_ALIVE: Final = 75
 _DEAD_AFTER_MS: Final = 60_000
@@ -32,13 +33,15 @@ log = logs.get(__name__)
 class BoundedHead(HttpToolsProtocol):
     """uvicorn's protocol with bounds on a request's head: its size, and how long it may take to come."""
 
+    head_within: ClassVar[float] = HEAD_WITHIN
     _head = 0
+    _last = b""
     _late: TimerHandle | None = None
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         """Start the time a head may take."""
         super().connection_made(transport)
-        self._late = self.loop.call_later(HEAD_WITHIN, self._too_late)
+        self._late = self.loop.call_later(self.head_within, self._too_late)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the timer with the connection."""
@@ -48,15 +51,19 @@ class BoundedHead(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Count what comes before the head is whole."""
         if self._late is not None:
-            self._head += len(data)
-            if self._head > MAX_HEAD and not self._is_body(data):
+            self._head += self._of_head(data)
+            if self._head > MAX_HEAD:
                 self._refuse(b"431 Request Header Fields Too Large")
                 return
         super().data_received(data)
 
-    def _is_body(self, data: bytes) -> bool:
-        """One large read may hold a small head and the beginning of a body."""
-        return self._head == len(data) and 0 <= data.find(b"\r\n\r\n") <= MAX_HEAD
+    def _of_head(self, data: bytes) -> int:
+        """Count the bytes up to the empty line that ends a head: what follows in the same read is body."""
+        seen = self._last + data
+        end = seen.find(_END_OF_HEAD)
+        counted = len(data) if end < 0 else end + len(_END_OF_HEAD) - len(self._last)
+        self._last = seen[-(len(_END_OF_HEAD) - 1) :]
+        return counted
 
     def on_headers_complete(self) -> None:
         """Stop counting: the head is whole."""
@@ -67,11 +74,13 @@ class BoundedHead(HttpToolsProtocol):
         """Count anew for the next request of a kept connection."""
         super().on_message_begin()
         self._head = 0
+        self._last = b""
         if self._late is None:
-            self._late = self.loop.call_later(HEAD_WITHIN, self._too_late)
+            self._late = self.loop.call_later(self.head_within, self._too_late)
 
     def _done(self) -> None:
         self._head = 0
+        self._last = b""
         if self._late is not None:
             self._late.cancel()
             self._late = None
@@ -114,12 +123,14 @@ class Listener:
         *,
         context: ssl.SSLContext | None = None,
         trusted_proxies: list[str] | None = None,
+        head_within: float = HEAD_WITHIN,
     ) -> None:
-        """Serve `app` on `address`, over TLS with a `context`."""
+        """Serve `app` on `address`, over TLS with a `context`; a request's head may take `head_within`."""
         self._app = app
         self._wanted = address
         self._context = context
         self._trusted_proxies = trusted_proxies
+        self._head_within = head_within
         self.address = address
         self.name = f"listener {'https' if context else 'http'} {address.host}:{address.port}"
 
@@ -154,7 +165,7 @@ class Listener:
             options["forwarded_allow_ips"] = self._trusted_proxies
         return uvicorn.Config(
             self._app,
-            http=BoundedHead,
+            http=type("BoundedHead", (BoundedHead,), {"head_within": self._head_within}),
             ws="websockets-sansio",
             ws_max_size=_MAX_SOCKET_FRAME,
             ws_ping_interval=None,
