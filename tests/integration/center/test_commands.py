@@ -428,6 +428,8 @@ async def test_a_polling_host_goes_offline_when_it_stops(tmp_path: Path) -> None
         command_id = await send(own.api, agent)
         await agent.report(own.api, identity=True)
         assert (await events.until("agent.online"))[-1].event == "agent.online"
+        agent.restart()
+        await agent.report(own.api, identity=True)
         assert (await own.api.get(agent.path))["status"] == "online"
         await clock.advance(31.0)
         told = [event.event for event in await events.until("agent.offline")]

@@ -11,6 +11,7 @@ import aiohttp
 import msgspec
 import pytest
 
+from outrider.center.fleet.link_writes import OPEN_LINKS, Arrival, Arrived
 from outrider.domain.command_states import CommandState
 from outrider.domain.enrolment import new_agent_key
 from outrider.protocol.codec import FROM_AGENT
@@ -270,6 +271,34 @@ async def test_two_machines_that_arrive_together_are_told_apart(tmp_path: Path) 
             await other.say(copy.hello())
             given = [await _given(link) for link in (one, other)]
         assert sum(command_id in ids for ids in given) <= 1
+
+
+async def test_arrivals_of_one_commit_are_judged_one_after_the_other(tmp_path: Path) -> None:
+    """Both halves of a cloned disk in one transaction: the second sees what the first has left."""
+    async with own_center(tmp_path) as own:
+        agent = await enrol(own.api)
+        async with agent.linked(own.api) as link:
+            await link.settled()
+        copy = _clone(agent)
+        agent.restart()
+        arrivals = [
+            Arrival(
+                identity=each.identity(),
+                facts=Facts(hostname="h", os="o"),
+                held=(),
+                address="",
+                replica="center",
+                center_restored=False,
+                clock_offset=0.0,
+            )
+            for each in (agent, copy)
+        ]
+        first, second = await own.center.store.writer.submit_many(OPEN_LINKS, arrivals)
+        assert isinstance(first, Arrived)
+        assert isinstance(second, Arrived)
+        assert not first.verdict.may_be_a_copy
+        assert second.verdict.may_be_a_copy
+        assert second.fence == first.fence + 1
 
 
 @pytest.mark.parametrize("kind", ["old_spool", "forked", "moved"])
