@@ -88,6 +88,11 @@ async def _copy_with_a_queue(fleet: Fleet, host: Host) -> tuple[list[Sent], Host
     """Copy a host's disk while one command runs there and the others wait for their turn in its spool."""
     queue = await fleet.send_all((host, errands.nap(0.7)) for _ in range(8))
     await fleet.journal.until_begun([sent.id for sent in queue], 1)
+    # A host takes orders in turn: when the last one is cancelled there, all are in its spool.
+    last = await fleet.send(host, errands.quick(0))
+    await fleet.api.cancel(host.agent_id, last.id)
+    await fleet.journal.until_ended([last.id])
+    assert fleet.journal.endings(last.id) == ["cancelled"]
     return queue, await fleet.copy_of(host, "copy")
 
 

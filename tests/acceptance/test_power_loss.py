@@ -16,7 +16,7 @@ _MOMENTS = 3
 
 
 async def test_copies_in_the_middle_of_work_are_whole(fleet: Fleet) -> None:
-    """Each copy opens and holds all that was promised before; it opens with its newest writes torn off too."""
+    """Each copy opens and holds all that was promised; with its newest writes torn off it opens too."""
     hosts = await fleet.add_hosts(2)
     work = [(fleet.rng.choice(hosts), errands.mixed(fleet.rng, number)) for number in range(_COMMANDS)]
     async with asyncio.TaskGroup() as group:
