@@ -210,7 +210,7 @@ class Daemon:
             clock=clock,
         )
         link.hears_with(reception)
-        self.restarter.looks_after(queue, work)
+        self.restarter.looks_after(queue, work, link)
         # Stopped in reverse order: the commands end first, while the link still tells of it.
         tree = Supervisor("member", clock=clock, rng=self._rng)
         for service in (spool, outputs, results, link, queue):

@@ -38,6 +38,8 @@ from outrider.kit.supervise import Ready
 from outrider.kit.tasks import Tasks
 from outrider.protocol.link import (
     NORMAL,
+    RESTARTING,
+    STOPPING,
     AgentEffect,
     AgentLink,
     Beat,
@@ -142,6 +144,8 @@ class Link:
         self._blocked = blocked
         self._conversation: _Conversation | None = None
         self._return_within = RETURN_WITHIN
+        #: Set before a stop that is a restart in place: the center is told that the host is back in a moment.
+        self.restarting = False
 
     def hears_with(self, listener: Listener) -> None:
         """Hand what the center says to `listener`; said once, before `serve`."""
@@ -224,7 +228,7 @@ class Link:
         try:
             ending = await conversation.run()
         except asyncio.CancelledError:
-            await conversation.say_goodbye()
+            await conversation.say_goodbye(RESTARTING if self.restarting else STOPPING)
             raise
         finally:
             self._conversation = None
@@ -355,9 +359,9 @@ class _Conversation:
             ending.lasted = max(self._clock.monotonic() - self.opened_at, 1e-3)
         return ending
 
-    async def say_goodbye(self) -> None:
-        """Send what waits and close politely, within a second: the program is stopping."""
-        self._close = self._close or Close(NORMAL, "the agent is stopping")
+    async def say_goodbye(self, reason: str) -> None:
+        """Send what waits and close politely, within a second, saying why."""
+        self._close = self._close or Close(NORMAL, reason)
         try:
             async with asyncio.timeout(1.0):
                 await self._send_waiting()

@@ -13,6 +13,7 @@ from typing import Final, NoReturn
 
 import msgspec
 
+from outrider.agent.link import Link
 from outrider.agent.task_queue import TaskQueue
 from outrider.agent.work import CommandWork, Handover
 from outrider.kit import logs
@@ -46,11 +47,13 @@ class Restarter:
         self._clock = clock
         self._asked = asyncio.Event()
         self._commands: tuple[TaskQueue, CommandWork] | None = None
+        self._link: Link | None = None
         self.handed: list[Handover] = []
 
-    def looks_after(self, queue: TaskQueue, work: CommandWork) -> None:
-        """Hand over the commands of this queue; before that there is nothing to hand over."""
+    def looks_after(self, queue: TaskQueue, work: CommandWork, link: Link) -> None:
+        """Hand over the commands of this queue, and let the link say why it goes."""
         self._commands = (queue, work)
+        self._link = link
 
     def ask(self) -> None:
         """Restart soon; asking again changes nothing."""
@@ -61,6 +64,8 @@ class Restarter:
         ready()
         await self._asked.wait()
         log.info("restarting in place")
+        if self._link is not None:
+            self._link.restarting = True
         if self._commands is not None:
             await self._take_out_of_hands(*self._commands)
         raise StopAll("restarting in place", exit_code=RESTART_CODE)

@@ -33,6 +33,10 @@ from outrider.protocol.messages import (
 )
 from outrider.protocol.version import SPOKEN, agree
 
+STOPPING: Final = "stopping"
+"""The reason an agent closes its link with when its host will not be there for a while: it is offline now."""
+RESTARTING: Final = "restarting"
+"""The reason when it will be back in a moment: nothing is made of its absence."""
 NORMAL: Final = 1000
 FAULT: Final = 4400
 REFUSED: Final = 4403

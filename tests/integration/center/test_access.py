@@ -51,20 +51,38 @@ async def test_names_are_matched_without_case_and_spaces(tmp_path: Path) -> None
 
 
 async def test_sign_in_is_throttled_by_name_and_by_address(tmp_path: Path) -> None:
-    """Ten tries at once, then one every six seconds, whether for one name or from one address."""
+    """Ten wrong tries at once, then one every six seconds, for each address and each name from there."""
     clock = TurnedClock()
     async with _service(tmp_path, clock) as access:
         await access.begin("secret")
-        for number in range(10):
-            await _refused(access, "admin", f"198.51.100.{number}")
-        throttled = await _throttled(access, "admin", "198.51.100.99")
+        for _ in range(10):
+            await _refused(access, "admin", "198.51.100.1")
+        throttled = await _throttled(access, "admin", "198.51.100.1")
         assert 0 < throttled.fields["retry_after"] <= 6.0
-        for number in range(9):
+        for number in range(10):
             await _refused(access, f"user{number}", "203.0.113.1")
-        await _refused(access, "user9", "203.0.113.1")
         await _throttled(access, "user10", "203.0.113.1")
         await clock.advance(6.0)
-        await _refused(access, "admin", "198.51.100.50")
+        await _refused(access, "admin", "198.51.100.1")
+
+
+async def test_nobody_is_kept_out_by_anothers_guesses(tmp_path: Path) -> None:
+    """Wrong tries from one address do not hold up the same name elsewhere; success clears the count."""
+    async with _service(tmp_path, TurnedClock()) as access:
+        await access.begin("secret")
+        for _ in range(10):
+            await _refused(access, "admin", "198.51.100.1")
+        for _ in range(15):
+            await access.login("admin", "secret", address="198.51.100.2", client="")
+
+
+async def test_guessing_from_everywhere_is_held_up(tmp_path: Path) -> None:
+    """A hundred wrong tries at one name from as many addresses hold it up for all, for seconds."""
+    async with _service(tmp_path, TurnedClock()) as access:
+        for number in range(100):
+            await _refused(access, "nobody", f"198.51.100.{number}")
+        throttled = await _throttled(access, "nobody", "203.0.113.1")
+        assert throttled.fields["retry_after"] <= 2.0
 
 
 async def test_a_throttled_sign_in_says_when_to_come_back(tmp_path: Path) -> None:

@@ -24,7 +24,9 @@ log = logs.get(__name__)
 FIRST_USER: Final = "admin"
 _TRIES: Final = 10
 _PER_SECOND: Final = 1 / 6
-"""Ten tries at once, then ten a minute, for each name and each address."""
+"""Ten tries at once, then ten a minute, for each address and each name from there; success clears it."""
+_TRIES_EVERYWHERE: Final = 100
+_PER_SECOND_EVERYWHERE: Final = 0.5
 _CACHED_FOR: Final = 5.0
 _CACHE_SIZE: Final = 4096
 _HASHERS: Final = 2
@@ -46,8 +48,13 @@ class AccessService:
         self._store = store
         self._clock = clock
         self._session_seconds = session_seconds
-        self._by_name: KeyedLimiter[str] = KeyedLimiter(_PER_SECOND, _TRIES, clock, max_keys=10_000)
+        # A name is held up only from where it was tried; from everywhere at once, only by many tries:
+        # nobody keeps another out by guessing at his name.
+        self._by_pair: KeyedLimiter[str] = KeyedLimiter(_PER_SECOND, _TRIES, clock, max_keys=10_000)
         self._by_address: KeyedLimiter[str] = KeyedLimiter(_PER_SECOND, _TRIES, clock, max_keys=10_000)
+        self._by_name: KeyedLimiter[str] = KeyedLimiter(
+            _PER_SECOND_EVERYWHERE, _TRIES_EVERYWHERE, clock, max_keys=10_000
+        )
         self._known: OrderedDict[bytes, tuple[float, Caller]] = OrderedDict()
         self._hashing = asyncio.Semaphore(_HASHERS)
 
@@ -74,8 +81,9 @@ class AccessService:
     async def login(self, username: str, password: str, *, address: str, client: str) -> SignedIn:
         """Open a session. Raises `Throttled`, or `Unauthenticated` without saying what was wrong."""
         name = username.strip().lower()
-        self._throttle(self._by_name, name)
-        self._throttle(self._by_address, address)
+        pair = f"{address} {name}"
+        for limiter, key in ((self._by_pair, pair), (self._by_address, address), (self._by_name, name)):
+            self._throttle(limiter, key)
         async with self._store.read() as conn:
             user = await rows.user_called(conn, name)
         async with self._hashing:
@@ -85,6 +93,8 @@ class AccessService:
         if user is None or not right or user.disabled:
             log.warning("sign-in refused", username=name, address=address)
             raise Unauthenticated("The user name or the password is wrong.")
+        for limiter, key in ((self._by_pair, pair), (self._by_address, address), (self._by_name, name)):
+            limiter.forget(key)
         return await self._open(user, address=address, client=client)
 
     def _throttle(self, limiter: KeyedLimiter[str], key: str) -> None:

@@ -115,7 +115,7 @@ class Presence:
             arrived = await self._store.writer.submit(writes.OPEN_LINKS, arrival)
         except NotFound as error:
             raise LinkRefused(error.detail, reason="not_found") from None
-        link.identity = hello.identity
+        link.start = hello.identity.start
         link.fence = arrived.fence
         link.clock_offset = arrival.clock_offset
         link.renewing = arrived.verdict.may_be_a_copy
@@ -148,9 +148,9 @@ class Presence:
         probe: a host that was cut off or rebooted does not answer, a cloned disk's other half does.
         """
         older = self._hub.get(link.agent_id)
-        if older is None or older.identity is None:
+        if older is None:
             return
-        if older.identity.start != hello.identity.start and await older.answers_probe():
+        if older.start != hello.identity.start and await older.answers_probe():
             await self._note_conflict(link, hello)
             raise LinkRefused(
                 "Another machine with this agent's identity is connected: a cloned disk? "

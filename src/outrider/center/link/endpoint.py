@@ -18,7 +18,7 @@ from outrider.domain.errors import LinkFault, LinkRefused, OutriderError, Unavai
 from outrider.domain.ids import AgentId
 from outrider.kit import logs
 from outrider.kit.clock import Clock
-from outrider.protocol.link import FAULT, SILENT
+from outrider.protocol.link import FAULT, SILENT, STOPPING
 from outrider.protocol.messages import FromAgent, Hello, Refused, Welcome
 
 PATH: Final = "/api/agents/link"
@@ -82,7 +82,7 @@ class LinkEndpoint:
         while not link.is_closed:
             event: Any = await self._next(link, receive)
             if event["type"] == "websocket.disconnect":
-                link.stopping = event.get("reason") == "stopping"
+                link.stopping = event.get("reason") == STOPPING
                 return
             frame = event.get("bytes")
             if frame is None:
@@ -94,7 +94,7 @@ class LinkEndpoint:
 
     async def _next(self, link: OpenLink, receive: Receive) -> Any:
         """Wait for the next event: for the hello not for ever. Once a link is open, presence watches it."""
-        if link.identity is not None:
+        if link.start:
             return await receive()
         left = link.hello_until - self._clock.monotonic()
         try:

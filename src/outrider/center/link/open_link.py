@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 from outrider.domain.errors import LinkFault
-from outrider.domain.identity import Identity
 from outrider.domain.ids import AgentId
 from outrider.kit.clock import Clock
 from outrider.protocol.limits import HELLO_WITHIN
@@ -48,11 +47,11 @@ class OpenLink:
         "agent_id",
         "clock_offset",
         "fence",
-        "identity",
         "opened",
         "paused",
         "readings",
         "renewing",
+        "start",
         "stopping",
     )
 
@@ -62,7 +61,7 @@ class OpenLink:
         """Begin with an accepted socket; `send` takes ASGI events."""
         self.agent_id = agent_id
         self.address = address
-        self.identity: Identity | None = None
+        self.start = ""
         self.fence = 0
         self.opened = clock.time()
         self.readings: Readings | None = None

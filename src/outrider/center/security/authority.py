@@ -84,6 +84,8 @@ class ServerCertificate:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.set_alpn_protocols(["http/1.1"])
+        # Agents open one link and keep it: tickets for a next one cost each handshake and are never used.
+        context.num_tickets = 0
         # ssl reads certificates from files only; this one lives in memory and has no name on any disk.
         descriptor = os.memfd_create("outrider-server-key")
         with os.fdopen(descriptor, "wb") as file:
