@@ -25,7 +25,7 @@ FIRST_USER: Final = "admin"
 _TRIES: Final = 10
 _PER_SECOND: Final = 1 / 6
 """Ten tries at once, then ten a minute, for each address and each name from there; success clears it."""
-_TRIES_EVERYWHERE: Final = 100
+TRIES_EVERYWHERE: Final = 100
 _PER_SECOND_EVERYWHERE: Final = 0.5
 _CACHED_FOR: Final = 5.0
 _CACHE_SIZE: Final = 4096
@@ -43,8 +43,18 @@ class SignedIn(msgspec.Struct, frozen=True, kw_only=True):
 class AccessService:
     """Who may come in."""
 
-    def __init__(self, store: Store, clock: Clock, *, session_seconds: float) -> None:
-        """Take the store; `session_seconds` is how long a sign-in lasts."""
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        *,
+        session_seconds: float,
+        tries_everywhere: int = TRIES_EVERYWHERE,
+    ) -> None:
+        """Take the store; `session_seconds` is how long a sign-in lasts.
+
+        `tries_everywhere` wrong tries at one name, from whatever addresses, are taken at once.
+        """
         self._store = store
         self._clock = clock
         self._session_seconds = session_seconds
@@ -53,7 +63,7 @@ class AccessService:
         self._by_pair: KeyedLimiter[str] = KeyedLimiter(_PER_SECOND, _TRIES, clock, max_keys=10_000)
         self._by_address: KeyedLimiter[str] = KeyedLimiter(_PER_SECOND, _TRIES, clock, max_keys=10_000)
         self._by_name: KeyedLimiter[str] = KeyedLimiter(
-            _PER_SECOND_EVERYWHERE, _TRIES_EVERYWHERE, clock, max_keys=10_000
+            _PER_SECOND_EVERYWHERE, tries_everywhere, clock, max_keys=10_000
         )
         self._known: OrderedDict[bytes, tuple[float, Caller]] = OrderedDict()
         self._hashing = asyncio.Semaphore(_HASHERS)
