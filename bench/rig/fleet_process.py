@@ -43,6 +43,7 @@ class Seconds(msgspec.Struct, frozen=True, kw_only=True, tag="second"):
     dials: int
     failed: int
     blocked: int
+    loop_errors: int
     reasons: dict[str, int]
 
 
@@ -97,6 +98,7 @@ class _Teller:
                 dials=tally.dials,
                 failed=tally.failed,
                 blocked=tally.blocked,
+                loop_errors=tally.loop_errors,
                 reasons=dict(tally.reasons.most_common(_REASONS)),
             )
         )
@@ -108,6 +110,8 @@ class _Teller:
 async def _run(order: FleetOrder, members: list[Member], authority: bytes) -> None:
     tally = Tally()
     teller = _Teller(tally, len(members))
+    # Thousands of traces at once would take the fleet's time, and be measured as the center's slowness.
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: _count_error(tally))
     clock = SystemClock()
     rng = random.Random()  # noqa: S311 (spreads retries, guards nothing)
     door = Door(order.center_url, authority)
@@ -125,6 +129,10 @@ async def _run(order: FleetOrder, members: list[Member], authority: bytes) -> No
         await _end_of_input()
         for task in tasks:
             task.cancel()
+
+
+def _count_error(tally: Tally) -> None:
+    tally.loop_errors += 1
 
 
 async def _tell(teller: _Teller) -> None:

@@ -46,7 +46,8 @@ _ADDRESSES: Final = re.compile(r"\('[^)]*\)|[0-9a-f.:]{9,}")
 class Tally:
     """What has happened to all hosts of a process so far.
 
-    `failed` counts dials without a socket; `reasons` why there is no link, in the link's own words.
+    `failed` counts dials without a socket; `reasons` why there is no link, in the link's own words;
+    `loop_errors` what the event loop has to say of connections that were given up half-way.
     """
 
     def __init__(self) -> None:
@@ -55,6 +56,7 @@ class Tally:
         self.dials = 0
         self.failed = 0
         self.blocked = 0
+        self.loop_errors = 0
         self.reasons: Counter[str] = Counter()
         self.confirmed = 0
         self.first_order = 0.0
