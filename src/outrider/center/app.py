@@ -294,7 +294,7 @@ class _Announcement:
             for url in urls.values():
                 print(f"Outrider control center: {url}", flush=True)  # noqa: T201 (told once, to who started it)
             if made:
-                print(f"First user: {FIRST_USER}   password: {made}   (shown once)", flush=True)  # noqa: T201
+                print(f"First user: {FIRST_USER}   password: {made}   (shown once)", flush=True)  # noqa: T201 (told once)
         log.info("center ready", **urls)
         # What start-up has made stays: later collections need not look at it again.
         gc.collect()

@@ -486,7 +486,7 @@ async def _run(supervisor: Supervisor, caught: list[signal.Signals]) -> int:
         await supervisor.serve(lambda: None)
     except StopAll as stop:
         # The reason was written for a person; a traceback would only bury it.
-        log.error("stopped", reason=stop.reason, exit_code=stop.exit_code)  # noqa: TRY400
+        log.error("stopped", reason=stop.reason, exit_code=stop.exit_code)  # noqa: TRY400 - see above
         return stop.exit_code
     except asyncio.CancelledError:
         # Our own cancel() is answered here; one that came from elsewhere goes on its way.

@@ -128,7 +128,7 @@ async def test_a_killed_agent_leaves_nothing_running(center: FakeCenter, tmp_pat
         long_line = f"echo begun; echo x >> {mark}; sleep 4243 & sleep 4243; echo never"
         running = [await center.execute("shell", command=long_line) for _ in range(2)]
         for command_id in running:
-            await center.until(lambda c=command_id: bool(center.stored(c, STDOUT)))  # type: ignore[misc]
+            await center.until(lambda c=command_id: bool(center.stored(c, STDOUT)))  # type: ignore[misc]  # a default argument
         waiting = [await center.execute("shell", command=f"echo w >> {mark}") for _ in range(3)]
         for command_id in waiting:
             await center.accepted(command_id)

@@ -117,7 +117,7 @@ async def test_a_broken_frame_breaks_the_link_with_a_reason(api: Api, frame: byt
 
 _FINE_ONCE_OPEN = (
     FROM_AGENT.encode([Heartbeat(number=1, time=1.0)]),
-    FROM_AGENT.encode([Finished(id="x", state=CommandState.FAILED, finished=1.0)]),  # type: ignore[arg-type]
+    FROM_AGENT.encode([Finished(id="x", state=CommandState.FAILED, finished=1.0)]),  # type: ignore[arg-type]  # on purpose
 )
 
 

@@ -1,6 +1,7 @@
 """Following a command as it runs: its output from any offset, its states, its result."""
 
 import codecs
+import re
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, Final, NamedTuple
 
@@ -21,6 +22,7 @@ from outrider.kit.clock import Clock
 COMMENT_EVERY: Final = 15.0
 _LOOK_AGAIN: Final = 2.0
 _AT_ONCE: Final = 256 * 1024
+_CURSOR: Final = re.compile(r"[0-9]{1,18}-[0-9]{1,18}")
 
 
 class _Channel:
@@ -53,8 +55,8 @@ def parse_cursor(text: str | None) -> tuple[int, int]:
     """Read a `Last-Event-ID` of this stream: `<stdout offset>-<stderr offset>`. Raises `Invalid`."""
     if not text:
         return 0, 0
-    out, dash, err = text.partition("-")
-    if not (dash and out.isascii() and out.isdigit() and err.isascii() and err.isdigit() and len(text) < 40):  # noqa: PLR2004
+    out, _, err = text.partition("-")
+    if _CURSOR.fullmatch(text) is None:
         raise Invalid("Last-Event-ID must be two offsets, such as 120-0.", field="Last-Event-ID")
     return int(out), int(err)
 

@@ -69,7 +69,7 @@ class LinkEndpoint:
             return
         await send({"type": "websocket.accept", "subprotocol": None, "headers": []})
         # Litestar's event types are TypedDicts for one event each; ours are plain dicts of the same shape.
-        link = OpenLink(agent_id, address_in(scope), send, self._clock, self._heartbeat)  # type: ignore[arg-type]
+        link = OpenLink(agent_id, address_in(scope), send, self._clock, self._heartbeat)  # type: ignore[arg-type]  # see above
         try:
             await self._serve(link, receive)
         except LinkFault as fault:

@@ -105,7 +105,7 @@ def _database(url: str | None, home: Path) -> Database:
             scheme=scheme,
         )
     # Not loaded on SQLite: asyncpg costs memory and start-up time.
-    from outrider.center.store.postgres import PostgresDatabase  # noqa: PLC0415
+    from outrider.center.store.postgres import PostgresDatabase  # noqa: PLC0415 - see above
 
     return PostgresDatabase(url)
 
