@@ -14,7 +14,7 @@ from outrider.kit import logs
 from outrider.protocol.messages import MAX_FRAME
 from outrider.protocol.streams import MAX_STREAM_FRAME
 
-_CONNECT_SECONDS: Final = 20.0
+_CONNECT_SECONDS: Final = 30.0
 _CLOSE_SECONDS: Final = 2.0
 _REPORT_SECONDS: Final = 30.0
 _MAX_REPORT_ANSWER: Final = 16 * 1024 * 1024

@@ -68,7 +68,7 @@ log = logs.get(__name__)
 RETURN_WITHIN: Final = 4.0
 CEILING: Final = 60.0
 DIAL_SECONDS: Final = 30.0
-STEADY: Final = 60.0
+STEADY: Final = 15.0
 KEY_REFUSED_AGAIN: Final = 300.0
 _AGAIN: Final = Backoff(1.0, CEILING)
 

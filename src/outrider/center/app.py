@@ -5,6 +5,7 @@ import gc
 import logging
 import os
 import random
+import resource
 import socket
 import sys
 from collections.abc import Mapping, Sequence
@@ -47,6 +48,7 @@ from outrider.center.health.service import HealthService
 from outrider.center.http import openapi, problems
 from outrider.center.http.callers import authorise
 from outrider.center.http.entry import Entry
+from outrider.center.http.event_streams import EventStreams
 from outrider.center.http.server import Listener
 from outrider.center.link.endpoint import PATH, STREAMS_PATH, LinkEndpoint
 from outrider.center.link.hub import Hub
@@ -103,6 +105,7 @@ class Center:
         rng = random.Random()  # noqa: S311 (spreads retries, guards nothing)
         self.bus = open_bus(settings.bus_url or None, settings.database_url, clock=clock, rng=rng)
         self.hub = Hub(self.tasks, clock)
+        self.event_streams = EventStreams()
         self.event_log = EventLog(store, self.bus, clock)
         pins = authority.pins() if authority else frozenset()
 
@@ -190,6 +193,7 @@ class Center:
             "polling": self.polling,
             "health": self.health,
             "event_log": self.event_log,
+            "event_streams": self.event_streams,
         }
         rooms = [access_routes(), fleet_routes(), command_routes(), live_routes(), health_routes()]
         return Litestar(
@@ -384,6 +388,8 @@ async def _run(settings: CenterSettings, environ: Mapping[str, str]) -> int:
         for listener in listeners:
             tree.add(listener, essential=True)
         tree.add(_Announcement(center, listeners, first_user, inherited_descriptor(environ, ANNOUNCE_FD)))
+        # Started last and so stopped first: no stream keeps a listener waiting.
+        tree.add(center.event_streams)
         return await run_until_signalled(tree)
     finally:
         await store.close()
@@ -402,6 +408,12 @@ def read_settings(environ: Mapping[str, str]) -> CenterSettings:
     )
 
 
+def _raise_file_limit() -> None:
+    """Take all the descriptors that the system allows: each link is one."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 def main(argv: Sequence[str]) -> int:
     """Run the center until it is stopped; return the exit code: 78 for settings that can't work."""
     if argv:
@@ -416,6 +428,7 @@ def main(argv: Sequence[str]) -> int:
         # A line for each of ten thousand sockets says nothing that the event log does not say better.
         logging.getLogger("uvicorn").setLevel(logging.WARNING)
         logging.getLogger("alembic").setLevel(logging.WARNING)
+        _raise_file_limit()
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(_run(settings, environ))
     except (config.ConfigError, StoreUnusable, ValueError) as error:

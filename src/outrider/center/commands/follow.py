@@ -2,7 +2,7 @@
 
 import codecs
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -87,7 +87,9 @@ class Following:
         async with self._store.read() as conn:
             await self._service.row(conn, agent_id, command_id)
 
-    async def stream(self, agent_id: str, command_id: str, cursor: tuple[int, int]) -> AsyncIterator[bytes]:
+    async def stream(
+        self, agent_id: str, command_id: str, cursor: tuple[int, int]
+    ) -> AsyncGenerator[bytes, None]:
         """Yield server-sent events: `output`, `missed`, `state`, at last `result` (or `gone`).
 
         Each carries as id where a reader may resume. Kept output is never skipped; a reader that is

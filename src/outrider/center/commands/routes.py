@@ -1,6 +1,5 @@
 """Routes of commands (seed 002 and its contract)."""
 
-from collections.abc import AsyncIterator
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -15,6 +14,7 @@ from outrider.center.commands.polling import MAX_BODY, PollingService, ReportAns
 from outrider.center.commands.service import CommandService, CommandView
 from outrider.center.http.addresses import client_address
 from outrider.center.http.callers import Caller, Open, access
+from outrider.center.http.event_streams import EventStreams
 from outrider.center.http.problems import documented
 from outrider.domain.command_states import CommandState
 from outrider.domain.command_types import describe
@@ -112,14 +112,14 @@ async def follow_command(
     agent_id: FromPath[str],
     command_id: FromPath[str],
     following: NamedDependency[Following],
+    event_streams: NamedDependency[EventStreams],
     last_event_id: Annotated[str | None, HeaderParameter(name="Last-Event-ID")] = None,
     token: FromQuery[str | None] = None,  # noqa: ARG001 (read by the guard; named here for the OpenAPI document)
 ) -> Stream:
     """Follow a command: its output live, its states, at last its result."""
     cursor = parse_cursor(last_event_id)
     await following.check(agent_id, command_id)
-    events: AsyncIterator[bytes] = following.stream(agent_id, command_id, cursor)
-    return Stream(events, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+    return event_streams.answer(following.stream(agent_id, command_id, cursor))
 
 
 @post(

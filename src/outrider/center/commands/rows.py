@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from outrider.center.store.connection import Connection
 from outrider.center.store.rows import as_struct
-from outrider.center.store.schema import agents, command_output, commands
+from outrider.center.store.schema import IS_ACTIVE, IS_QUEUED, agents, command_output, commands
 from outrider.domain.command_states import ACTIVE, CommandState
 from outrider.domain.connection_states import Approval
 from outrider.domain.ids import AgentId, CommandId
@@ -75,11 +75,7 @@ _HISTORY: Final = (
     .limit(HISTORY)
 )
 _ACTIVE: Final = (
-    sa.select(*_SHOWN)
-    .where(
-        commands.c.agent_id == sa.bindparam("agent"), commands.c.state.in_([state.value for state in ACTIVE])
-    )
-    .order_by(commands.c.id)
+    sa.select(*_SHOWN).where(commands.c.agent_id == sa.bindparam("agent"), IS_ACTIVE).order_by(commands.c.id)
 )
 _PIECES: Final = (
     sa.select(command_output.c.channel, command_output.c.offset, command_output.c.data)
@@ -146,6 +142,7 @@ async def unacknowledged(conn: Connection, before: float, limit: int) -> list[Co
     query = (
         sa.select(*_SHOWN)
         .where(
+            IS_ACTIVE,
             commands.c.state == CommandState.SENT.value,
             commands.c.accepted.is_(None),
             commands.c.sent < before,
@@ -158,11 +155,7 @@ async def unacknowledged(conn: Connection, before: float, limit: int) -> list[Co
 
 async def due_to_expire(conn: Connection, now: float, limit: int) -> list[CommandId]:
     """List commands that were never sent and whose time is over."""
-    query = (
-        sa.select(commands.c.id)
-        .where(commands.c.state == CommandState.QUEUED.value, commands.c.expires <= now)
-        .limit(limit)
-    )
+    query = sa.select(commands.c.id).where(IS_QUEUED, commands.c.expires <= now).limit(limit)
     return [CommandId(i) for i in (await conn.execute(query)).scalars()]
 
 
@@ -182,12 +175,7 @@ async def unarchived(conn: Connection, after: str, limit: int) -> list[CommandId
 
 async def count_active(conn: Connection) -> dict[str, int]:
     """Count the commands that have not ended, by state."""
-    states = [state.value for state in ACTIVE]
-    query = (
-        sa.select(commands.c.state, sa.func.count())
-        .where(commands.c.state.in_(states))
-        .group_by(commands.c.state)
-    )
+    query = sa.select(commands.c.state, sa.func.count()).where(IS_ACTIVE).group_by(commands.c.state)
     return {row[0]: row[1] for row in await conn.execute(query)}
 
 

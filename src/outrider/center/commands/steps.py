@@ -6,7 +6,7 @@ import msgspec
 import sqlalchemy as sa
 
 from outrider.center.fleet.rows import chunks
-from outrider.center.store.schema import agents, command_output, commands
+from outrider.center.store.schema import IS_ACTIVE, agents, command_output, commands
 from outrider.center.store.writer import Transaction
 from outrider.domain.command_states import AT_HOST, COMMAND, FINAL, CommandState
 from outrider.domain.errors import NotFound
@@ -105,7 +105,9 @@ class LoseHosts:
         at_host = [CommandState.SENT.value, CommandState.RUNNING.value]
         for chunk in chunks(await self._still_away(tx, items)):
             found = await tx.conn.execute(
-                sa.select(commands.c.id).where(commands.c.agent_id.in_(chunk), commands.c.state.in_(at_host))
+                sa.select(commands.c.id).where(
+                    commands.c.agent_id.in_(chunk), IS_ACTIVE, commands.c.state.in_(at_host)
+                )
             )
             steps += (
                 Step(id=CommandId(i), state=CommandState.UNKNOWN, reason="The host is silent.")

@@ -26,8 +26,8 @@ log = logs.get(__name__)
 
 SWEEP_EVERY: Final = 1.0
 WRITE_BEHIND_EVERY: Final = 60.0
-RETURNS_PER_SECOND: Final = 300
-"""How many agents may come back in a second: a TLS handshake and a hello cost about two milliseconds."""
+RETURNS_PER_SECOND: Final = 200
+"""How many agents may come back in a second: a TLS handshake and a hello cost about five milliseconds."""
 RETURN_AT_LEAST: Final = 2.0
 DUPLICATE_RETRY: Final = 60.0
 _CONFLICT_AGAIN: Final = 600.0
@@ -71,6 +71,7 @@ class Presence:
         self._restored = restored
         self._away: dict[AgentId, Away] = {}
         self._conflicts: OrderedDict[tuple[AgentId, str], float] = OrderedDict()
+        self._fleet = 0
         self.on_silent: Silent | None = None
 
     @property
@@ -133,7 +134,7 @@ class Presence:
             label=arrived.label,
             new_spool=arrived.verdict.may_be_a_copy,
             begun=arrived.begun,
-            return_within=max(RETURN_AT_LEAST, len(self._hub) / RETURNS_PER_SECOND),
+            return_within=max(RETURN_AT_LEAST, self._fleet / RETURNS_PER_SECOND),
         )
         return welcome, arrived
 
@@ -232,6 +233,7 @@ class Presence:
             for agent_id, fence in await rows.linked_agents(conn, self._replica):
                 # Left by the replica's previous process: they have as long as anybody to come back.
                 self._away.setdefault(agent_id, Away(heard=now, fence=fence))
+            self._fleet = await rows.count_agents(conn)
         ready()
         written = now
         while True:
@@ -244,10 +246,13 @@ class Presence:
             if self._clock.monotonic() - written >= WRITE_BEHIND_EVERY:
                 written = self._clock.monotonic()
                 await self.write_behind()
+                async with self._store.read() as conn:
+                    self._fleet = await rows.count_agents(conn)
 
     def _close_silent(self) -> None:
+        now = self._clock.monotonic()
         for link in self._hub:
-            if link.is_silent() and self._hub.cut(link, SILENT, "silent"):
+            if link.is_silent(now) and self._hub.cut(link, SILENT, "silent"):
                 self.left(link)
 
     async def _end_departed(self) -> None:

@@ -136,11 +136,12 @@ async def tags_of(conn: Connection, agent_ids: Collection[AgentId] | None) -> di
     return found
 
 
+_KEY_HASH: Final = sa.select(agents.c.key_hash).where(agents.c.id == sa.bindparam("agent"))
+
+
 async def key_hash_of(conn: Connection, agent_id: AgentId) -> bytes | None:
     """Find the hash of an agent's key."""
-    return (
-        await conn.execute(sa.select(agents.c.key_hash).where(agents.c.id == agent_id))
-    ).scalar_one_or_none()
+    return (await conn.execute(_KEY_HASH, {"agent": agent_id})).scalar_one_or_none()
 
 
 class DeviceOwner(msgspec.Struct, frozen=True, kw_only=True):
@@ -167,6 +168,11 @@ async def fence_of(conn: Connection, agent_id: AgentId) -> int:
     """Find the fence of an agent's newest link; 0 when it never had one."""
     found = await conn.execute(sa.select(agents.c.link_epoch).where(agents.c.id == agent_id))
     return int(found.scalar_one_or_none() or 0)
+
+
+async def count_agents(conn: Connection) -> int:
+    """Count all agents."""
+    return int((await conn.execute(sa.select(sa.func.count()).select_from(agents))).scalar_one())
 
 
 async def count_by_approval(conn: Connection) -> dict[str, int]:

@@ -105,9 +105,9 @@ class OpenLink:
         """Tell whether this side is done with the link."""
         return self._closed
 
-    def is_silent(self) -> bool:
+    def is_silent(self, now: float) -> bool:
         """Tell whether the agent has been silent, or has not read what this side says, for too long."""
-        return self._machine.is_closed or self._machine.silent(self._clock.monotonic())
+        return self._machine.is_closed or self._machine.silent(now)
 
     async def received(self, frame: bytes) -> list[FromAgent]:
         """Take in a frame; answer heartbeats here and return what is left for the rooms."""

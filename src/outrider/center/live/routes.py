@@ -1,7 +1,7 @@
 """The event log as server-sent events."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Annotated, Final
 
 import msgspec
@@ -11,6 +11,7 @@ from litestar.params import FromQuery, HeaderParameter, QueryParameter
 from litestar.response import Stream
 
 from outrider.center.http.callers import access
+from outrider.center.http.event_streams import EventStreams
 from outrider.center.live.log import EventLog, Missed
 from outrider.center.store.events import Event
 from outrider.domain.errors import Invalid
@@ -37,7 +38,7 @@ def _encode(item: Event | Missed) -> bytes:
     return sse.encode(item.kind, msgspec.json.encode(data), str(item.position))
 
 
-async def _stream(log: EventLog, after: int | None) -> AsyncIterator[bytes]:
+async def _stream(log: EventLog, after: int | None) -> AsyncGenerator[bytes, None]:
     """Follow the log, with a comment when nothing has happened for a while."""
     waiting: asyncio.Queue[bytes] = asyncio.Queue(_WAITING)
 
@@ -68,14 +69,14 @@ def parse_position(text: str | None) -> int | None:
 @get("/events", opt=access(Role.VIEWER, token_in_query=True), media_type="text/event-stream")
 async def follow_events(
     event_log: NamedDependency[EventLog],
+    event_streams: NamedDependency[EventStreams],
     last_event_id: Annotated[str | None, HeaderParameter(name="Last-Event-ID")] = None,
     after: Annotated[int | None, QueryParameter(ge=0, le=2**62)] = None,
     token: FromQuery[str | None] = None,  # noqa: ARG001 (read by the guard; named here for the OpenAPI document)
 ) -> Stream:
     """Follow what changes in the fleet; without a position, from now on."""
     position = parse_position(last_event_id)
-    events = _stream(event_log, after if position is None else position)
-    return Stream(events, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+    return event_streams.answer(_stream(event_log, after if position is None else position))
 
 
 def router() -> Router:

@@ -29,6 +29,8 @@ from outrider.center.store.columns import BigKey, Json
 from outrider.domain.command_states import ACTIVE, CommandState
 
 __all__ = [
+    "IS_ACTIVE",
+    "IS_QUEUED",
     "agent_tags",
     "agents",
     "command_output",
@@ -55,8 +57,9 @@ metadata: Final = MetaData(
 )
 
 _ACTIVE: Final = ", ".join(f"'{state.value}'" for state in CommandState if state in ACTIVE)
-_IS_ACTIVE: Final = text(f"state IN ({_ACTIVE})")
-_IS_QUEUED: Final = text(f"state = '{CommandState.QUEUED.value}'")
+# A query uses a partial index only when it states the same condition in the same words.
+IS_ACTIVE: Final = text(f"state IN ({_ACTIVE})")
+IS_QUEUED: Final = text(f"state = '{CommandState.QUEUED.value}'")
 
 # Facts about the center itself, such as its epoch.
 meta: Final = Table(
@@ -205,8 +208,8 @@ commands: Final = Table(
     Column("incarnation", Text),
     Column("machine", Text),
     Index(None, "agent_id", "id"),
-    Index("ix_commands_active", "agent_id", sqlite_where=_IS_ACTIVE, postgresql_where=_IS_ACTIVE),
-    Index("ix_commands_queued", "expires", sqlite_where=_IS_QUEUED, postgresql_where=_IS_QUEUED),
+    Index("ix_commands_active", "agent_id", sqlite_where=IS_ACTIVE, postgresql_where=IS_ACTIVE),
+    Index("ix_commands_queued", "expires", sqlite_where=IS_QUEUED, postgresql_where=IS_QUEUED),
 )
 
 # Output of commands that have not ended, piece by piece as it arrived.
