@@ -57,6 +57,20 @@ class Terminal:
         """Press these keys."""
         os.write(self._master, text.encode())
 
+    async def interrupt(self) -> int:
+        """Press Ctrl-C, again where nothing comes of it, until the program ends; returns its exit code.
+
+        A signal in the instant between a question and the reading of its answer is seen by Python only with
+        the next one: a person would press again, too.
+        """
+        while True:
+            self.type("\x03")
+            try:
+                async with asyncio.timeout(5.0):
+                    return await self.end()
+            except TimeoutError:
+                continue
+
     async def end(self) -> int:
         """Wait for the program's end and for all that it showed; returns its exit code."""
         code = await self._process.wait()
