@@ -50,7 +50,9 @@ def login(
     ] = None,
     ca: Annotated[Path | None, Parameter(help="File (PEM) with the authority to trust.")] = None,
     pin: Annotated[
-        list[str] | None, Parameter(help="Pin of the center's authority, as the center prints it.")
+        list[str] | None,
+        # A pin is base64url text: one in 64 begins with a hyphen.
+        Parameter(help="Pin of the center's authority, as the center prints it.", allow_leading_hyphen=True),
     ] = None,
     allow_plain: Annotated[
         bool, Parameter(help="Allow plain http to another machine: passwords cross the network readable.")
