@@ -78,6 +78,8 @@ MAX_BODY: Final = 1024 * 1024
 REPLICA: Final = "center"
 """The name under which this process holds links; one process serves a database for now."""
 _DAY: Final = 86400.0
+_COLLECT_AFTER: Final = (20_000, 20, 50)
+"""A request makes some thousand short-lived objects: the default of 700 would look at them many times."""
 _BAD_SETUP: Final = 78
 """EX_CONFIG of sysexits.h."""
 
@@ -303,6 +305,7 @@ class _Announcement:
         # What start-up has made stays: later collections need not look at it again.
         gc.collect()
         gc.freeze()
+        gc.set_threshold(*_COLLECT_AFTER)
         ready()
 
 
