@@ -3,6 +3,7 @@
 import asyncio
 import os
 import pty
+import signal
 import termios
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -57,20 +58,6 @@ class Terminal:
         """Press these keys."""
         os.write(self._master, text.encode())
 
-    async def interrupt(self) -> int:
-        """Press Ctrl-C, again where nothing comes of it, until the program ends; returns its exit code.
-
-        A signal in the instant between a question and the reading of its answer is seen by Python only with
-        the next one: a person would press again, too.
-        """
-        while True:
-            self.type("\x03")
-            try:
-                async with asyncio.timeout(5.0):
-                    return await self.end()
-            except TimeoutError:
-                continue
-
     async def end(self) -> int:
         """Wait for the program's end and for all that it showed; returns its exit code."""
         code = await self._process.wait()
@@ -80,9 +67,16 @@ class Terminal:
         return code
 
 
+def _heed_interrupts() -> None:
+    """A run of tests in the background ignores Ctrl-C, and so would every program that it starts."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @asynccontextmanager
 async def terminal(program: Program, *words: str, columns: int = 120) -> AsyncIterator[Terminal]:
     """Run the program on a terminal of this width."""
+    _heed_interrupts()
     master, slave = pty.openpty()
     try:
         termios.tcsetwinsize(slave, (40, columns))

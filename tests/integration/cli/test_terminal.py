@@ -158,6 +158,7 @@ async def test_ctrl_c_at_a_question_ends_at_once(api: FakeApi, outrider: Program
     async with terminal(outrider, "login", api.url, "-u", "admin") as screen:
         await screen.see("Password of admin: ")
         assert not screen.echoes()
-        assert await screen.interrupt() == 130
+        screen.type(CTRL_C)
+        assert await screen.end() == 130
         assert screen.echoes()
     assert not api.requests
