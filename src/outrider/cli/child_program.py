@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 STOP_SECONDS: Final = 15.0
 """How long a child may take to stop before it is killed; longer than any daemon of ours takes."""
+LAST_WORDS_SECONDS: Final = 1.0
+"""How long the pipe of a child that has ended is still read: its last lines may be in it, or a grandchild may
+hold it open for ever."""
 _MAX_LINE: Final = 64 * 1024
 
 
@@ -92,7 +95,8 @@ class ChildProgram:
                     self._read(announcements, ready), name=f"{self.name} announcements"
                 )
                 code = await process.wait()
-                reading.cancel()
+                with suppress(TimeoutError):
+                    await self._clock.wait_for(reading, LAST_WORDS_SECONDS)
                 return code
         finally:
             await self._stop(process)

@@ -10,13 +10,12 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from outrider.center.health.service import HealthService
-from outrider.center.http.addresses import client_address
+from outrider.center.http.addresses import client_address, is_loopback
 from outrider.center.http.callers import Open, access, identify
 from outrider.center.http.problems import documented
 from outrider.domain.errors import Forbidden, NotFound
 from outrider.domain.roles import Role
 
-_LOOPBACK: Final = frozenset({"127.0.0.1", "::1"})
 PROMETHEUS: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -42,7 +41,7 @@ async def readyz(health: NamedDependency[HealthService]) -> Health:
 @get("/metrics", opt=access(Open.PUBLIC), media_type=PROMETHEUS, responses=documented([401, 403]))
 async def metrics(request: Request[Any, Any, Any], health: NamedDependency[HealthService]) -> Response[bytes]:
     """Give figures to Prometheus: to this machine freely, to others who may read."""
-    if client_address(request) not in _LOOPBACK:
+    if not is_loopback(client_address(request)):
         caller = await identify(request)
         if not caller.role.covers(Role.VIEWER):
             raise Forbidden("Figures take the role viewer.")

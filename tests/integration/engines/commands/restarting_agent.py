@@ -82,7 +82,8 @@ def main(folder: Path, restarts: int, params: str) -> None:
         while (stat := read_stat(pid)) is not None and not stat.is_dead:
             os.sched_yield()
     sys.stdout.flush()
-    os.execv(sys.executable, [sys.executable, __file__, str(folder), str(restarts - 1), params])
+    again = [sys.executable, "-X", "faulthandler", __file__]
+    os.execv(sys.executable, [*again, str(folder), str(restarts - 1), params])
 
 
 if __name__ == "__main__":

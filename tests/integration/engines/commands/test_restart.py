@@ -22,12 +22,15 @@ from tests.integration.engines.conftest import Host
 _S = CommandState
 _PROGRAM = Path(__file__).with_name("restarting_agent.py")
 _ID = CommandId("cmd_restart000000")
+_PATIENCE = 60.0
 
 
 async def _run(folder: Path, restarts: int, **params: object) -> dict[str, object]:
     """Run the program through its restarts; return what its last image reports."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
+        "-X",
+        "faulthandler",
         _PROGRAM,
         str(folder),
         str(restarts),
@@ -35,7 +38,13 @@ async def _run(folder: Path, restarts: int, **params: object) -> dict[str, objec
         env={"PYTHONPATH": str(Path(outrider.__file__).parents[1]), "PATH": os.environ["PATH"]},
         stdout=subprocess.PIPE,
     )
-    stdout, _ = await process.communicate()
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            stdout, _ = await process.communicate()
+    except TimeoutError:
+        process.send_signal(signal.SIGABRT)  # it prints where it stands
+        await process.communicate()
+        raise
     assert process.returncode == 0
     report: dict[str, object] = json.loads(stdout)
     return report
