@@ -7,6 +7,8 @@ import msgspec
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
+from outrider.center.http.addresses import client_address
+from outrider.domain.actors import Actor, ActorKind
 from outrider.domain.errors import Forbidden, Invalid, Unauthenticated
 from outrider.domain.ids import SessionId, UserId
 from outrider.domain.roles import Role
@@ -20,6 +22,19 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     role: Role
     session_id: SessionId
     expires: float
+    #: The network address of this request.
+    address: str = ""
+
+    @property
+    def actor(self) -> Actor:
+        """Who acts when the caller changes something."""
+        return Actor(
+            kind=ActorKind.USER,
+            id=self.user_id,
+            name=self.username,
+            via=self.session_id,
+            address=self.address,
+        )
 
 
 class Open(Enum):
@@ -73,5 +88,6 @@ async def identify(connection: ASGIConnection[Any, Any, Any, Any]) -> Caller:
     if token is None:
         raise Unauthenticated("Sign in first: POST /api/login, then send `Authorization: Bearer <token>`.")
     caller: Caller = await connection.app.state.access.authenticate(token)
+    caller = msgspec.structs.replace(caller, address=client_address(connection))
     connection.scope["user"] = caller
     return caller

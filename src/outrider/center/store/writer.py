@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import random
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, cast
 
 from sqlalchemy.exc import DBAPIError
 
-from outrider.center.store import events
+from outrider.center.store import audit, events
 from outrider.domain.errors import Invalid, Unavailable
 from outrider.kit import logs
 from outrider.kit.backoff import Backoff
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from outrider.center.store.connection import Connection, Transacting
     from outrider.center.store.database import Database, Fault
     from outrider.center.store.events import Draft, Event
+    from outrider.domain.actors import Actor
     from outrider.kit.clock import Clock
     from outrider.kit.supervise import Ready
 
@@ -48,11 +50,22 @@ class Transaction:
         #: Unix seconds, the same for all that is written in this transaction.
         self.now = now
         self._drafts: list[Draft] = []
+        self._audit: list[audit.Draft] = []
         self._callbacks: list[Callable[[], None]] = []
 
     def event(self, kind: str, subject: str, data: Mapping[str, Any]) -> None:
         """Append an event to the log in this transaction. Raises TypeError for what JSON can't hold."""
         self._drafts.append(events.draft(kind, subject, data))
+
+    def audit(
+        self, by: Actor, action: str, subject: str, data: Mapping[str, Any] = MappingProxyType({})
+    ) -> None:
+        """Append an entry to the audit log in this transaction. Raises TypeError for what JSON can't hold.
+
+        `action` is a noun and a verb, such as `agent.approve`; `data` says what people will ask for later. No
+        secret goes in there.
+        """
+        self._audit.append(audit.draft(by, action, subject, data))
 
     def after_commit(self, callback: Callable[[], None]) -> None:
         """Call `callback` once the transaction is durable, before its submitters go on.
@@ -63,7 +76,8 @@ class Transaction:
         self._callbacks.append(callback)
 
     async def finish(self) -> tuple[Event, ...]:
-        """Write and number the events; the last thing before the commit. For the writer."""
+        """Write the audit entries and the events; the last thing before the commit. For the writer."""
+        await audit.append(self.conn, self._audit, time=self.now)
         return await events.append(self.conn, self._drafts, time=self.now)
 
     def callbacks(self) -> Sequence[Callable[[], None]]:

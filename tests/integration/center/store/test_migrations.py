@@ -38,7 +38,7 @@ def _differences(conn: Connection) -> object:
 
 
 async def test_a_migrated_database_is_what_the_schema_says(database: Database) -> None:
-    """Tables, columns, types, defaults, keys and indexes agree with schema.py."""
+    """Tables, columns, types, defaults, keys and indexes agree with the schema."""
     await migrate(database)
     async with database.writers.connect() as conn:
         assert await conn.run_sync(revision_of) == HEAD

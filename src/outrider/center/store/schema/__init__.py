@@ -1,0 +1,30 @@
+"""Every table of the center, as SQLAlchemy Core. A change here comes with a migration (migrations/README.md).
+
+Times are unix seconds. A state, an approval, a role is the text of its enum in `domain`: the database does
+not know the lists, so that an older release beside a newer one reads what it can.
+"""
+
+from outrider.center.store.schema.access import sessions, users
+from outrider.center.store.schema.audit import audit
+from outrider.center.store.schema.base import metadata
+from outrider.center.store.schema.commands import IS_ACTIVE, IS_QUEUED, command_output, commands, idempotency
+from outrider.center.store.schema.fleet import agent_tags, agents, enrolment_keys
+from outrider.center.store.schema.log import counters, events, meta
+
+__all__ = [
+    "IS_ACTIVE",
+    "IS_QUEUED",
+    "agent_tags",
+    "agents",
+    "audit",
+    "command_output",
+    "commands",
+    "counters",
+    "enrolment_keys",
+    "events",
+    "idempotency",
+    "meta",
+    "metadata",
+    "sessions",
+    "users",
+]
