@@ -39,6 +39,10 @@ FINAL: Final = COMMAND.final
 ACTIVE: Final = frozenset(CommandState) - FINAL
 AT_HOST: Final = frozenset({_C.SENT, _C.RUNNING, _C.UNKNOWN})
 """The states in which the agent decides: it may hold, run or have run the command."""
+NOT_BEGUN: Final = frozenset({_C.QUEUED, _C.SENT})
+"""States of which it is known that there is no output."""
+TOLD_BY_HOST: Final = frozenset({_C.SUCCEEDED, _C.FAILED, _C.TIMED_OUT})
+"""Ends that only the host itself can tell of, and with them how much output there was."""
 
 
 class TaskState(StrEnum):

@@ -7,8 +7,8 @@ from typing import Any, Final
 import msgspec
 import sqlalchemy as sa
 
-from outrider.center.fleet.rows import chunks
 from outrider.center.store.bulk import Bulk
+from outrider.center.store.query import Query, one_of
 from outrider.center.store.schema import agents, commands, idempotency
 from outrider.center.store.writer import Transaction
 from outrider.domain.command_states import CommandState
@@ -43,8 +43,11 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True):
     is_new: bool
 
 
-_APPROVALS: Final = sa.select(agents.c.id, agents.c.approval).where(
-    agents.c.id.in_(sa.bindparam("ids", expanding=True))
+_APPROVALS: Final = Query(sa.select(agents.c.id, agents.c.approval).where(one_of(agents.c.id, "ids")))
+_ANSWERED: Final = Query(
+    sa.select(idempotency.c.scope, idempotency.c.key, idempotency.c.answer).where(
+        one_of(idempotency.c.key, "keys")
+    )
 )
 _INSERT: Final = Bulk(
     sa.insert(commands),
@@ -115,25 +118,15 @@ class AcceptCommands:
         return results
 
     async def _approvals(self, tx: Transaction, items: Sequence[NewCommand]) -> dict[AgentId, Approval]:
-        found: dict[AgentId, Approval] = {}
-        for chunk in chunks(sorted({item.agent_id for item in items})):
-            rows = await tx.conn.execute(_APPROVALS, {"ids": chunk})
-            found.update({AgentId(row[0]): Approval(row[1]) for row in rows})
-        return found
+        rows = await _APPROVALS.all(tx.conn, ids=sorted({item.agent_id for item in items}))
+        return {AgentId(row[0]): Approval(row[1]) for row in rows}
 
     async def _answered(
         self, tx: Transaction, items: Sequence[NewCommand]
     ) -> dict[tuple[str, str], CommandId]:
         keys = [item.idempotency_key for item in items if item.idempotency_key]
-        found: dict[tuple[str, str], CommandId] = {}
-        for chunk in chunks(keys):
-            rows = await tx.conn.execute(
-                sa.select(idempotency.c.scope, idempotency.c.key, idempotency.c.answer).where(
-                    idempotency.c.key.in_(chunk)
-                )
-            )
-            found.update({(row[0], row[1]): CommandId(row[2]) for row in rows})
-        return found
+        rows = await _ANSWERED.all(tx.conn, keys=keys) if keys else ()
+        return {(row[0], row[1]): CommandId(row[2]) for row in rows}
 
     def _refusal(self, item: NewCommand, approvals: dict[AgentId, Approval]) -> Exception | None:
         approval = approvals.get(item.agent_id)

@@ -10,12 +10,14 @@ from outrider.center.blobs import Blobs
 from outrider.center.commands import rows, steps
 from outrider.center.store.connection import Connection
 from outrider.center.store.engine import Store
+from outrider.domain.command_states import NOT_BEGUN, TOLD_BY_HOST
 from outrider.domain.ids import CommandId
 from outrider.domain.output import STDERR, STDOUT, STREAM_NAMES, Joined, join, merge
 from outrider.kit import logs
 from outrider.kit.clock import Clock
 from outrider.kit.supervise import Ready
 
+_CHANNELS: Final = (STDOUT, STDERR)
 _BATCH: Final = 50
 _SWEEP_EVERY: Final = 60.0
 
@@ -32,7 +34,7 @@ class Outputs:
 
     async def whole(self, conn: Connection, row: rows.CommandRow) -> dict[int, Joined]:
         """Read all that is kept of both streams (1 MiB each at the most); `row` is of the same snapshot."""
-        in_pieces = await rows.channels_in_pieces(conn, row.id)
+        in_pieces = await self._in_pieces(conn, row)
         kept = {}
         for channel in (STDOUT, STDERR):
             pieces = (
@@ -40,6 +42,14 @@ class Outputs:
             )
             kept[channel] = join(pieces, max(row.total(channel), _end(pieces)))
         return kept
+
+    async def _in_pieces(self, conn: Connection, row: rows.CommandRow) -> frozenset[int]:
+        """Say which streams have pieces: often the row tells that none has."""
+        if row.state in NOT_BEGUN:
+            return frozenset()
+        if row.state in TOLD_BY_HOST and all(_is_elsewhere(row, channel) for channel in _CHANNELS):
+            return frozenset()
+        return await rows.channels_in_pieces(conn, row.id)
 
     async def _pieces(self, conn: Connection, row: rows.CommandRow, channel: int) -> list[tuple[int, bytes]]:
         inline, blob = row.inline(channel), row.blob(channel)
@@ -56,7 +66,7 @@ class Outputs:
 
         `row` is of the same snapshot. A channel with nothing more is left out.
         """
-        in_pieces = await rows.channels_in_pieces(conn, row.id)
+        in_pieces = await self._in_pieces(conn, row)
         found: rows.Pieces = {}
         for channel, offset in places.items():
             if channel in in_pieces:
@@ -69,6 +79,10 @@ class Outputs:
             if part := _cut(kept, offset, limit):
                 found[channel] = part
         return found
+
+
+def _is_elsewhere(row: rows.CommandRow, channel: int) -> bool:
+    return _has(row, channel) or not row.total(channel)
 
 
 def _has(row: rows.CommandRow, channel: int) -> bool:

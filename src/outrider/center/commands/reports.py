@@ -14,11 +14,11 @@ import msgspec
 import sqlalchemy as sa
 
 from outrider.center.commands.feed import Feed, Piece
-from outrider.center.fleet.rows import chunks
 from outrider.center.store.bulk import Bulk
+from outrider.center.store.query import Query, one_of
 from outrider.center.store.schema import agents, command_output, commands
 from outrider.center.store.writer import Transaction
-from outrider.domain.command_states import COMMAND, FINAL, CommandState
+from outrider.domain.command_states import COMMAND, FINAL, NOT_BEGUN, CommandState
 from outrider.domain.ids import AgentId, CommandId
 from outrider.domain.output import HEAD_BYTES, STDERR, STDOUT, TAIL_BYTES, join
 from outrider.kit import logs
@@ -71,7 +71,7 @@ class _Progress:
         """Keep a piece; what came before is left out, a gap is taken only behind a whole head."""
         if self.state in FINAL:
             return
-        if self.state in _NOT_BEGUN:
+        if self.state in NOT_BEGUN:
             # What has output has begun: so a command that has not is known to have no pieces.
             self.started(now)
         end = self.ends[message.channel]
@@ -132,20 +132,18 @@ def _moment(value: float, now: float) -> float:
 
 
 # Made once: every command's report needs them.
-_NOT_BEGUN: Final = frozenset({CommandState.QUEUED, CommandState.SENT})
-_IDS: Final[sa.BindParameter[Any]] = sa.bindparam("ids", expanding=True)
-_COMMANDS: Final = sa.select(commands.c.id, commands.c.agent_id, commands.c.state).where(
-    commands.c.id.in_(_IDS)
+_COMMANDS: Final = Query(
+    sa.select(commands.c.id, commands.c.agent_id, commands.c.state).where(one_of(commands.c.id, "ids"))
 )
 _LENGTH: Final = sa.func.length(command_output.c.data)
-_ENDS: Final = (
+_ENDS: Final = Query(
     sa.select(
         command_output.c.command_id,
         command_output.c.channel,
         sa.func.max(command_output.c.offset + _LENGTH),
         sa.func.sum(_LENGTH),
     )
-    .where(command_output.c.command_id.in_(_IDS))
+    .where(one_of(command_output.c.command_id, "ids"))
     .group_by(command_output.c.command_id, command_output.c.channel)
 )
 _INSERT_OUTPUT: Final = Bulk(sa.insert(command_output), ("command_id", "channel", "offset", "data"))
@@ -261,26 +259,15 @@ class TakeReports:
                     if not isinstance(message, Started):
                         with_output.add(message.id)
         found: dict[CommandId, _Progress] = {}
-        for chunk in chunks(sorted(named)):
-            rows = await tx.conn.execute(_COMMANDS, {"ids": chunk})
-            found.update(
-                {
-                    CommandId(row[0]): _Progress(CommandId(row[0]), AgentId(row[1]), CommandState(row[2]))
-                    for row in rows
-                }
-            )
+        for row in await _COMMANDS.all(tx.conn, ids=sorted(named)) if named else ():
+            command_id = CommandId(row[0])
+            found[command_id] = _Progress(command_id, AgentId(row[1]), CommandState(row[2]))
         # A command that has not been reported as started has no output here.
-        begun = {i for i in with_output & found.keys() if found[i].state not in _NOT_BEGUN}
-        for chunk in chunks(sorted(begun)):
-            await self._load_ends(tx, chunk, found)
-        return found
-
-    async def _load_ends(
-        self, tx: Transaction, chunk: Sequence[CommandId], found: dict[CommandId, _Progress]
-    ) -> None:
-        for row in await tx.conn.execute(_ENDS, {"ids": chunk}):
+        begun = {i for i in with_output & found.keys() if found[i].state not in NOT_BEGUN}
+        for row in await _ENDS.all(tx.conn, ids=sorted(begun)) if begun else ():
             found[CommandId(row[0])].ends[row[1]] = int(row[2])
             found[CommandId(row[0])].sizes[row[1]] = int(row[3])
+        return found
 
     async def _write(
         self,

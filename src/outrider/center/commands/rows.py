@@ -7,6 +7,7 @@ import msgspec
 import sqlalchemy as sa
 
 from outrider.center.store.connection import Connection
+from outrider.center.store.query import Query
 from outrider.center.store.rows import as_struct
 from outrider.center.store.schema import IS_ACTIVE, IS_QUEUED, agents, command_output, commands
 from outrider.domain.command_states import ACTIVE, CommandState
@@ -65,19 +66,21 @@ Pieces = dict[int, list[tuple[int, bytes]]]
 
 # Statements that every command needs are made once: making one costs more than executing it.
 _SHOWN: Final = [commands.c[name] for name in CommandRow.__struct_fields__]
-_COMMAND: Final = sa.select(*_SHOWN).where(
-    commands.c.id == sa.bindparam("command"), commands.c.agent_id == sa.bindparam("agent")
+_COMMAND: Final = Query(
+    sa.select(*_SHOWN).where(
+        commands.c.id == sa.bindparam("command"), commands.c.agent_id == sa.bindparam("agent")
+    )
 )
-_HISTORY: Final = (
+_HISTORY: Final = Query(
     sa.select(*_SHOWN)
     .where(commands.c.agent_id == sa.bindparam("agent"))
     .order_by(commands.c.id.desc())
     .limit(HISTORY)
 )
-_ACTIVE: Final = (
+_ACTIVE: Final = Query(
     sa.select(*_SHOWN).where(commands.c.agent_id == sa.bindparam("agent"), IS_ACTIVE).order_by(commands.c.id)
 )
-_PIECES: Final = (
+_PIECES: Final = Query(
     sa.select(command_output.c.channel, command_output.c.offset, command_output.c.data)
     .where(
         command_output.c.command_id == sa.bindparam("command"),
@@ -87,7 +90,7 @@ _PIECES: Final = (
     .order_by(command_output.c.offset)
     .limit(sa.bindparam("most"))
 )
-_HAS_PIECES: Final = (
+_HAS_PIECES: Final = Query(
     sa.select(command_output.c.channel)
     .where(command_output.c.command_id == sa.bindparam("command"))
     .distinct()
@@ -96,18 +99,18 @@ _HAS_PIECES: Final = (
 
 async def command(conn: Connection, agent_id: AgentId, command_id: CommandId) -> CommandRow | None:
     """Find one of an agent's commands."""
-    found = (await conn.execute(_COMMAND, {"command": command_id, "agent": agent_id})).one_or_none()
-    return None if found is None else as_struct(found, CommandRow)
+    found = await _COMMAND.first(conn, command=command_id, agent=agent_id)
+    return None if found is None else _COMMAND.struct(found, CommandRow)
 
 
 async def history(conn: Connection, agent_id: AgentId) -> list[CommandRow]:
     """List an agent's last commands, newest first."""
-    return [as_struct(found, CommandRow) for found in await conn.execute(_HISTORY, {"agent": agent_id})]
+    return await _HISTORY.structs(conn, CommandRow, agent=agent_id)
 
 
 async def active(conn: Connection, agent_id: AgentId) -> list[CommandRow]:
     """List an agent's commands that have not ended, in the order they were sent."""
-    return [as_struct(found, CommandRow) for found in await conn.execute(_ACTIVE, {"agent": agent_id})]
+    return await _ACTIVE.structs(conn, CommandRow, agent=agent_id)
 
 
 async def agent_exists(conn: Connection, agent_id: AgentId) -> bool:
@@ -126,15 +129,15 @@ async def approval_of(conn: Connection, agent_id: AgentId) -> Approval | None:
 
 async def channels_in_pieces(conn: Connection, command_id: CommandId) -> frozenset[int]:
     """Say which of a command's streams are kept in pieces."""
-    return frozenset((await conn.execute(_HAS_PIECES, {"command": command_id})).scalars())
+    return frozenset(row[0] for row in await _HAS_PIECES.all(conn, command=command_id))
 
 
 async def output_pieces(
     conn: Connection, command_id: CommandId, channel: int, *, beyond: int = 0, most: int = 100_000
 ) -> list[tuple[int, bytes]]:
     """Read the pieces (offset, data) that reach beyond an offset, in order; at most `most` of them."""
-    asked = {"command": command_id, "channel": channel, "beyond": beyond, "most": most}
-    return [(row.offset, bytes(row.data)) for row in await conn.execute(_PIECES, asked)]
+    found = await _PIECES.all(conn, command=command_id, channel=channel, beyond=beyond, most=most)
+    return [(row[1], bytes(row[2])) for row in found]
 
 
 async def unacknowledged(conn: Connection, before: float, limit: int) -> list[CommandRow]:

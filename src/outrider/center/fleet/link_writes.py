@@ -1,7 +1,7 @@
 """What changes with links: who is there, under which identity, and when it was last heard."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import sqlalchemy as sa
@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from outrider.center.fleet.rows import chunks
 from outrider.center.fleet.tag_rows import take_host_tags
 from outrider.center.fleet.writes import no_such_agent
-from outrider.center.store.rows import as_struct
+from outrider.center.store.query import Query, one_of
 from outrider.center.store.schema import agent_tags, agents, commands
 from outrider.center.store.writer import Transaction
 from outrider.domain.command_states import FINAL, CommandState
@@ -104,6 +104,24 @@ class _Known(msgspec.Struct):
     has_host_tags: bool
 
 
+_KNOWN: Final = Query(
+    sa.select(
+        agents.c.id,
+        agents.c.approval,
+        agents.c.label,
+        agents.c.linked,
+        agents.c.link_epoch,
+        agents.c.incarnation,
+        agents.c.generation,
+        agents.c.start,
+        agents.c.machine,
+        sa.exists()
+        .where(agent_tags.c.agent_id == agents.c.id, agent_tags.c.owner == "host")
+        .label("has_host_tags"),
+    ).where(one_of(agents.c.id, "ids"))
+)
+
+
 class OpenLinks:
     """Note that agents are there, and judge their identities."""
 
@@ -145,27 +163,8 @@ class OpenLinks:
         row.has_host_tags = row.has_host_tags or bool(item.facts.tags)
 
     async def _known(self, tx: Transaction, ids: Sequence[AgentId]) -> dict[AgentId, _Known]:
-        host_tags = (
-            sa.exists()
-            .where(agent_tags.c.agent_id == agents.c.id, agent_tags.c.owner == "host")
-            .label("has_host_tags")
-        )
-        rows: dict[AgentId, _Known] = {}
-        for chunk in chunks(ids):
-            query = sa.select(
-                agents.c.id,
-                agents.c.approval,
-                agents.c.label,
-                agents.c.linked,
-                agents.c.link_epoch,
-                agents.c.incarnation,
-                agents.c.generation,
-                agents.c.start,
-                agents.c.machine,
-                host_tags,
-            ).where(agents.c.id.in_(chunk))
-            rows.update({AgentId(row.id): as_struct(row, _Known) for row in await tx.conn.execute(query)})
-        return rows
+        rows = await _KNOWN.all(tx.conn, ids=ids)
+        return {AgentId(row[0]): _KNOWN.struct(row, _Known) for row in rows}
 
     async def _judge(self, tx: Transaction, item: Arrival, row: _Known) -> Arrived:
         known = KnownIdentity(

@@ -7,6 +7,7 @@ import msgspec
 import sqlalchemy as sa
 
 from outrider.center.store.connection import Connection
+from outrider.center.store.query import Query
 from outrider.center.store.rows import as_struct
 from outrider.center.store.schema import agent_tags, agents
 from outrider.domain.connection_states import Approval, HostStatus
@@ -136,12 +137,13 @@ async def tags_of(conn: Connection, agent_ids: Collection[AgentId] | None) -> di
     return found
 
 
-_KEY_HASH: Final = sa.select(agents.c.key_hash).where(agents.c.id == sa.bindparam("agent"))
+_KEY_HASH: Final = Query(sa.select(agents.c.key_hash).where(agents.c.id == sa.bindparam("agent")))
 
 
 async def key_hash_of(conn: Connection, agent_id: AgentId) -> bytes | None:
     """Find the hash of an agent's key."""
-    return (await conn.execute(_KEY_HASH, {"agent": agent_id})).scalar_one_or_none()
+    found: bytes | None = await _KEY_HASH.value(conn, agent=agent_id)
+    return found
 
 
 class DeviceOwner(msgspec.Struct, frozen=True, kw_only=True):

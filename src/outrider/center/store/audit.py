@@ -14,6 +14,7 @@ import msgspec
 from sqlalchemy import bindparam, insert, select, update
 
 from outrider.center.store.bulk import Bulk
+from outrider.center.store.query import Query
 from outrider.center.store.schema import audit, meta
 from outrider.domain.actors import Actor, ActorKind
 
@@ -57,10 +58,8 @@ class Draft(msgspec.Struct, frozen=True):
 FIRST: Final = Head(0, b"")
 _HEAD_KEY: Final = "audit_head"
 _COLUMNS: Final = tuple(column.name for column in audit.c)
-_HEAD: Final = select(meta.c.value).where(meta.c.key == _HEAD_KEY)
-_MOVE_HEAD: Final = (
-    update(meta).where(meta.c.key == _HEAD_KEY).values(value=bindparam("head", type_=meta.c.value.type))
-)
+_HEAD: Final = Query(select(meta.c.value).where(meta.c.key == _HEAD_KEY))
+_MOVE_HEAD: Final = Query(update(meta).where(meta.c.key == _HEAD_KEY).values(value=bindparam("head")))
 _APPEND: Final = Bulk(insert(audit), _COLUMNS)
 _encode: Final = msgspec.json.Encoder().encode
 _decode_data: Final = msgspec.json.Decoder(dict[str, Any]).decode
@@ -78,7 +77,7 @@ def hash_of(entry: Entry, previous: bytes) -> bytes:
 
 async def head(conn: Connection) -> Head:
     """Return the newest entry's number and hash."""
-    text: str | None = (await conn.execute(_HEAD)).scalar_one_or_none()
+    text: str | None = await _HEAD.value(conn)
     return FIRST if text is None else parse_head(text)
 
 
@@ -97,7 +96,7 @@ async def append(conn: Connection, drafts: Sequence[Draft], *, time: float) -> N
     """Number, chain and write the drafts, inside the caller's transaction, whose turn it is to write."""
     if not drafts:
         return
-    kept = (await conn.execute(_HEAD)).scalar_one_or_none()
+    kept: str | None = await _HEAD.value(conn)
     last = FIRST if kept is None else parse_head(kept)
     rows: list[dict[str, Any]] = []
     for each in drafts:
@@ -115,7 +114,7 @@ async def append(conn: Connection, drafts: Sequence[Draft], *, time: float) -> N
     if kept is None:
         await conn.execute(insert(meta).values(key=_HEAD_KEY, value=format_head(last)))
     else:
-        await conn.execute(_MOVE_HEAD, {"head": format_head(last)})
+        await _MOVE_HEAD.all(conn, head=format_head(last))
 
 
 def row_of(entry: Entry, digest: bytes) -> dict[str, Any]:

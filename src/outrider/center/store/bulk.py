@@ -6,6 +6,8 @@ from functools import partial
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
+from outrider.center.store.connection import SteppedConnection
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -39,7 +41,11 @@ class Bulk:
         if compiled is None:
             compiled = self._compiled[conn.dialect.name] = self._compile(conn.dialect)
         text, row_of = compiled
-        await conn.exec_driver_sql(text, [row_of(row) for row in rows])
+        values = [row_of(row) for row in rows]
+        if isinstance(conn, SteppedConnection):
+            conn.run_many(text, values)
+        else:
+            await conn.exec_driver_sql(text, values)
 
     def _compile(self, dialect: Dialect) -> tuple[str, Row]:
         compiled = self._statement.compile(dialect=dialect, column_keys=self._columns)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-from sqlalchemy import BigInteger, Integer, Text
+from sqlalchemy import ARRAY, BigInteger, Integer, Text
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 if TYPE_CHECKING:
@@ -33,3 +33,18 @@ class Json(TypeDecorator[Any]):
     def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
         """Decode a value on its way out."""
         return None if value is None else msgspec.json.decode(value)
+
+
+class TextList(TypeDecorator[list[str]]):
+    """A list of texts as a parameter: an array on PostgreSQL, JSON text on SQLite. Not for columns."""
+
+    impl: TypeEngine[Any] | type[TypeEngine[Any]] = Text
+    cache_ok: bool | None = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Choose what the database takes."""
+        return dialect.type_descriptor(ARRAY(Text()) if dialect.name == "postgresql" else Text())
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
+        """Encode the list where it travels as JSON."""
+        return list(value) if dialect.name == "postgresql" else msgspec.json.encode(list(value)).decode()

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from sqlalchemy import insert, select
-from sqlalchemy.exc import SQLAlchemyError
 
 from outrider.center.store.database import StoreUnusable
 from outrider.center.store.migrate import migrate
@@ -61,8 +60,11 @@ class Store:
             raise self._named(error) from error
         try:
             yield conn
-        except SQLAlchemyError as error:
-            raise self._named(error) from error
+        except Exception as error:
+            fault = self._database.fault_of(error)
+            if fault is None:
+                raise
+            raise fault.unavailable() from error
         finally:
             await conn.close()
 

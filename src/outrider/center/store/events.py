@@ -8,6 +8,7 @@ import msgspec
 from sqlalchemy import bindparam, func, insert, select, update
 
 from outrider.center.store.bulk import Bulk
+from outrider.center.store.query import Query
 from outrider.center.store.schema import counters, events
 
 if TYPE_CHECKING:
@@ -39,14 +40,14 @@ class Draft(msgspec.Struct, frozen=True):
 
 
 _COUNTER: Final = "event"
-_TAKE: Final = (
+_TAKE: Final = Query(
     update(counters)
     .where(counters.c.name == _COUNTER)
     .values(value=counters.c.value + bindparam("count"))
     .returning(counters.c.value)
 )
 _APPEND: Final = Bulk(insert(events), [column.name for column in events.c])
-_NEWEST: Final = select(counters.c.value).where(counters.c.name == _COUNTER)
+_NEWEST: Final = Query(select(counters.c.value).where(counters.c.name == _COUNTER))
 _OLDEST: Final = select(func.min(events.c.position))
 _AFTER: Final = (
     select(events)
@@ -70,7 +71,7 @@ async def append(conn: Connection, drafts: Sequence[Draft], *, time: float) -> t
     """
     if not drafts:
         return ()
-    last: int = (await conn.execute(_TAKE, {"count": len(drafts)})).scalar_one()
+    last: int = await _TAKE.value(conn, count=len(drafts))
     first = last - len(drafts) + 1
     numbered = tuple(
         Event(position, time, each.kind, each.subject, each.data)
@@ -82,7 +83,7 @@ async def append(conn: Connection, drafts: Sequence[Draft], *, time: float) -> t
 
 async def newest(conn: Connection) -> int:
     """Return the position of the newest event ever written; 0 before the first."""
-    position: int = (await conn.execute(_NEWEST)).scalar_one()
+    position: int = await _NEWEST.value(conn)
     return position
 
 

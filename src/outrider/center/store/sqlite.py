@@ -58,6 +58,9 @@ _READER_PRAGMAS: Final = (*_PRAGMAS, "query_only = ON")
 # The event loop must not be held up: what can't be read at once is an error that is told.
 _NO_WAITING: Final = "busy_timeout = 200"
 
+_BEGIN_WRITING: Final = "BEGIN IMMEDIATE"
+_BEGIN_READING: Final = "BEGIN"
+
 _FAULTS: Final = {
     sqlite3.SQLITE_FULL: "the disk is full",
     sqlite3.SQLITE_IOERR: "the disk reports an input/output error",
@@ -84,11 +87,11 @@ class SqliteDatabase:
         try:
             file = home / FILE
             _make_private(file)
-            self.writers: AsyncEngine = _engine(file, _WRITER_PRAGMAS, "BEGIN IMMEDIATE", size=1)
-            self.readers: AsyncEngine = _engine(file, _READER_PRAGMAS, "BEGIN", size=_READERS)
+            self.writers: AsyncEngine = _engine(file, _WRITER_PRAGMAS, _BEGIN_WRITING, size=1)
+            self.readers: AsyncEngine = _engine(file, _READER_PRAGMAS, _BEGIN_READING, size=_READERS)
             event.listen(self.writers.sync_engine, "connect", _check_write_ahead_log)
-            self._writing = _stepped_engine(file, _WRITER_PRAGMAS, "BEGIN IMMEDIATE")
-            self._reading = _stepped_engine(file, (*_READER_PRAGMAS, _NO_WAITING), "BEGIN")
+            self._writing = _stepped_engine(file, _WRITER_PRAGMAS, _BEGIN_WRITING)
+            self._reading = _stepped_engine(file, (*_READER_PRAGMAS, _NO_WAITING), _BEGIN_READING)
             self._idle: list[_Reader] = []
             self._writer_thread = ThreadPoolExecutor(1, "store writer")
         except BaseException:
@@ -104,7 +107,7 @@ class SqliteDatabase:
 
     async def connect_writer(self) -> SteppedConnection:
         """Open the writer's connection."""
-        return SteppedConnection(self._writing.connect())
+        return SteppedConnection(self._writing.connect(), _BEGIN_WRITING)
 
     async def connect_reader(self) -> SteppedConnection:
         """Take a connection that reads in the caller's thread."""
@@ -185,7 +188,7 @@ class _Reader(SteppedConnection):
     """A reader that goes back to the idle ones when it is closed."""
 
     def __init__(self, conn: sa.Connection, idle: list[_Reader]) -> None:
-        super().__init__(conn)
+        super().__init__(conn, _BEGIN_READING)
         self._idle = idle
 
     async def close(self) -> None:
@@ -193,7 +196,7 @@ class _Reader(SteppedConnection):
         if self._conn.invalidated or len(self._idle) >= _READERS_KEPT:
             self.end()
             return
-        self._conn.rollback()
+        self.rollback()
         self._idle.append(self)
 
     def end(self) -> None:
@@ -205,7 +208,9 @@ def _stepped_engine(file: Path, pragmas: Sequence[str], begin: str) -> sa.Engine
     engine = sa.create_engine("sqlite://", creator=partial(open_file, file, pragmas), poolclass=NullPool)
 
     def start(connection: sa.Connection) -> None:
-        connection.exec_driver_sql(begin)
+        driver = connection.connection.driver_connection
+        if driver is None or not driver.in_transaction:
+            connection.exec_driver_sql(begin)
 
     event.listen(engine, "begin", start)
     return engine
