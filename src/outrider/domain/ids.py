@@ -11,6 +11,7 @@ from typing import Final, NewType
 
 AgentId = NewType("AgentId", str)
 CommandId = NewType("CommandId", str)
+DispatchId = NewType("DispatchId", str)
 UserId = NewType("UserId", str)
 SessionId = NewType("SessionId", str)
 KeyId = NewType("KeyId", str)
@@ -19,15 +20,14 @@ DeviceId = NewType("DeviceId", str)
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 _TIME_CHARACTERS: Final = 9
 _RANDOM_CHARACTERS: Final = 11
+_BITS: Final = 5
+_SHIFTS: Final = tuple(_BITS * place for place in reversed(range(_TIME_CHARACTERS + _RANDOM_CHARACTERS)))
 _SHAPE: Final = re.compile(r"[A-Za-z0-9_-]{12,64}")
 
 
 def _tail(now: float) -> str:
-    milliseconds = int(now * 1000)
-    stamp = "".join(
-        _ALPHABET[(milliseconds >> shift) & 31] for shift in range((_TIME_CHARACTERS - 1) * 5, -1, -5)
-    )
-    return stamp + "".join(secrets.choice(_ALPHABET) for _ in range(_RANDOM_CHARACTERS))
+    number = int(now * 1000) << (_BITS * _RANDOM_CHARACTERS) | secrets.randbits(_BITS * _RANDOM_CHARACTERS)
+    return "".join([_ALPHABET[(number >> shift) & 31] for shift in _SHIFTS])
 
 
 def new_agent_id(now: float) -> AgentId:
@@ -38,6 +38,11 @@ def new_agent_id(now: float) -> AgentId:
 def new_command_id(now: float) -> CommandId:
     """Make the id of a command accepted at unix time `now`."""
     return CommandId(f"cmd_{_tail(now)}")
+
+
+def new_dispatch_id(now: float) -> DispatchId:
+    """Make the id of a dispatch accepted at unix time `now`."""
+    return DispatchId(f"dsp_{_tail(now)}")
 
 
 def new_user_id(now: float) -> UserId:

@@ -11,7 +11,9 @@ from outrider.center.store.bulk import Bulk
 from outrider.center.store.query import Query, one_of
 from outrider.center.store.schema import agents, commands, idempotency
 from outrider.center.store.writer import Transaction
+from outrider.domain.actors import Actor
 from outrider.domain.command_states import CommandState
+from outrider.domain.command_types import for_audit
 from outrider.domain.connection_states import Approval
 from outrider.domain.errors import Conflict, NotFound
 from outrider.domain.ids import AgentId, CommandId
@@ -28,8 +30,7 @@ class NewCommand(msgspec.Struct, frozen=True, kw_only=True):
     agent_id: AgentId
     type: str
     params: dict[str, Any]
-    by: str
-    by_name: str
+    by: Actor
     expires: float
     idempotency_scope: str = ""
     idempotency_key: str = ""
@@ -49,7 +50,7 @@ _ANSWERED: Final = Query(
         one_of(idempotency.c.key, "keys")
     )
 )
-_INSERT: Final = Bulk(
+INSERT: Final = Bulk(
     sa.insert(commands),
     (
         "id",
@@ -62,6 +63,8 @@ _INSERT: Final = Bulk(
         "created_by_name",
         "expires",
         "sent",
+        "dispatch_id",
+        "held",
     ),
 )
 
@@ -105,14 +108,14 @@ class AcceptCommands:
             if sent:
                 # First of all that follows the commit: the host's work is what the caller waits for.
                 tx.after_commit(functools.partial(self._deliver, item.agent_id, order_for(item)))
-            tx.event(
-                "command.queued", item.id, {"agent_id": item.agent_id, "type": item.type, "by": item.by_name}
-            )
+            told = {"agent_id": item.agent_id, "type": item.type}
+            tx.event("command.queued", item.id, {**told, "by": item.by.name})
+            tx.audit(item.by, "command.send", item.id, {**told, "params": for_audit(item.params)})
             if item.idempotency_key:
                 answered[mark] = item.id
                 answers.append({"scope": mark[0], "key": mark[1], "answer": item.id, "created": tx.now})
             results.append(Accepted(id=item.id, state=state, is_new=True))
-        await _INSERT.run(tx.conn, inserts)
+        await INSERT.run(tx.conn, inserts)
         if answers:
             await tx.conn.execute(sa.insert(idempotency), answers)
         return results
@@ -144,8 +147,10 @@ class AcceptCommands:
             "params": item.params,
             "state": state.value,
             "created": tx.now,
-            "created_by": item.by,
-            "created_by_name": item.by_name,
+            "created_by": item.by.id,
+            "created_by_name": item.by.name,
             "expires": item.expires,
             "sent": tx.now if state is CommandState.SENT else None,
+            "dispatch_id": None,
+            "held": False,
         }

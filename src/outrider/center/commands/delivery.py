@@ -43,6 +43,11 @@ class Delivery:
         """Send one order that is stored as sent; a link that breaks now gets it again when it is back."""
         self._hub.post(agent_id, (Execute(orders=(order,)),))
 
+    def send_all(self, orders: Sequence[tuple[AgentId, Order]]) -> None:
+        """Send orders to many hosts, as `send` does."""
+        for agent_id, order in orders:
+            self.send(agent_id, order)
+
     def cancel(self, agent_id: AgentId, command_id: CommandId) -> None:
         """Ask a host to end a command; asked again when its link is back."""
         self._hub.post(agent_id, (Cancel(id=command_id),))

@@ -50,12 +50,15 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 class _Progress:
     """One command while a batch of reports is taken in."""
 
-    __slots__ = ("agent_id", "ends", "fields", "id", "inserts", "pieces", "sizes", "state")
+    __slots__ = ("agent_id", "dispatch_id", "ends", "fields", "id", "inserts", "pieces", "sizes", "state")
 
-    def __init__(self, command_id: CommandId, agent_id: AgentId, state: CommandState) -> None:
+    def __init__(
+        self, command_id: CommandId, agent_id: AgentId, state: CommandState, dispatch_id: str | None
+    ) -> None:
         self.id = command_id
         self.agent_id = agent_id
         self.state = state
+        self.dispatch_id = dispatch_id
         self.ends: dict[int, int] = {STDOUT: 0, STDERR: 0}
         self.sizes: dict[int, int] = {STDOUT: 0, STDERR: 0}
         self.inserts: list[dict[str, Any]] = []
@@ -133,7 +136,9 @@ def _moment(value: float, now: float) -> float:
 
 # Made once: every command's report needs them.
 _COMMANDS: Final = Query(
-    sa.select(commands.c.id, commands.c.agent_id, commands.c.state).where(one_of(commands.c.id, "ids"))
+    sa.select(commands.c.id, commands.c.agent_id, commands.c.state, commands.c.dispatch_id).where(
+        one_of(commands.c.id, "ids")
+    )
 )
 _LENGTH: Final = sa.func.length(command_output.c.data)
 _ENDS: Final = Query(
@@ -261,7 +266,7 @@ class TakeReports:
         found: dict[CommandId, _Progress] = {}
         for row in await _COMMANDS.all(tx.conn, ids=sorted(named)) if named else ():
             command_id = CommandId(row[0])
-            found[command_id] = _Progress(command_id, AgentId(row[1]), CommandState(row[2]))
+            found[command_id] = _Progress(command_id, AgentId(row[1]), CommandState(row[2]), row[3])
         # A command that has not been reported as started has no output here.
         begun = {i for i in with_output & found.keys() if found[i].state not in NOT_BEGUN}
         for row in await _ENDS.all(tx.conn, ids=sorted(begun)) if begun else ():
@@ -323,6 +328,8 @@ class TakeReports:
 
     def _tell(self, tx: Transaction, command: _Progress) -> None:
         told: dict[str, Any] = {"agent_id": command.agent_id}
+        if command.dispatch_id is not None:
+            told["dispatch_id"] = command.dispatch_id
         for name in ("exit_code", "reason"):
             if command.fields.get(name) not in (None, ""):
                 told[name] = command.fields[name]

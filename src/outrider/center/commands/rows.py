@@ -12,7 +12,7 @@ from outrider.center.store.rows import as_struct
 from outrider.center.store.schema import IS_ACTIVE, IS_QUEUED, agents, command_output, commands
 from outrider.domain.command_states import ACTIVE, CommandState
 from outrider.domain.connection_states import Approval
-from outrider.domain.ids import AgentId, CommandId
+from outrider.domain.ids import AgentId, CommandId, DispatchId
 from outrider.domain.output import STDOUT
 
 HISTORY: Final = 100
@@ -47,6 +47,8 @@ class CommandRow(msgspec.Struct, frozen=True, kw_only=True):
     stderr_blob: str | None
     cancel_requested: float | None
     cancelled_by: str | None
+    dispatch_id: DispatchId | None
+    held: bool
 
     def inline(self, channel: int) -> bytes | None:
         """Give output that is kept in the row; None when it is elsewhere, or not there."""
@@ -78,7 +80,9 @@ _HISTORY: Final = Query(
     .limit(HISTORY)
 )
 _ACTIVE: Final = Query(
-    sa.select(*_SHOWN).where(commands.c.agent_id == sa.bindparam("agent"), IS_ACTIVE).order_by(commands.c.id)
+    sa.select(*_SHOWN)
+    .where(commands.c.agent_id == sa.bindparam("agent"), IS_ACTIVE, commands.c.held.is_(sa.false()))
+    .order_by(commands.c.id)
 )
 _PIECES: Final = Query(
     sa.select(command_output.c.channel, command_output.c.offset, command_output.c.data)
@@ -109,7 +113,7 @@ async def history(conn: Connection, agent_id: AgentId) -> list[CommandRow]:
 
 
 async def active(conn: Connection, agent_id: AgentId) -> list[CommandRow]:
-    """List an agent's commands that have not ended, in the order they were sent."""
+    """List an agent's commands that are released and have not ended, in the order they were sent."""
     return await _ACTIVE.structs(conn, CommandRow, agent=agent_id)
 
 

@@ -18,6 +18,7 @@ from outrider.domain.command_types import REGISTRY, parse_params
 from outrider.domain.errors import Forbidden, NotFound, TooLarge
 from outrider.domain.ids import AgentId, CommandId, new_command_id
 from outrider.domain.output import STDERR, STDOUT
+from outrider.domain.roles import Role
 from outrider.kit.clock import Clock
 
 MAX_PARAMS: Final = 512 * 1024
@@ -52,6 +53,21 @@ class CommandView(msgspec.Struct, frozen=True, kw_only=True):
     expires: float
     cancel_requested: float | None
     cancelled_by: str | None
+    #: The dispatch it is part of; `held` while it waits there for its turn.
+    dispatch_id: str | None
+    held: bool
+
+
+def check(kind: str, params: Any, role: Role) -> None:
+    """Check a command before it is accepted.
+
+    Raises `UnknownType`, `BadParams`, `TooLarge`, or `Forbidden` when its type takes more than `role`.
+    """
+    parse_params(kind, params)
+    if not role.covers(REGISTRY[kind].role):
+        raise Forbidden(f"Commands of type {kind} take the role {REGISTRY[kind].role.value}.")
+    if len(msgspec.json.encode(params)) > MAX_PARAMS:
+        raise TooLarge(f"Parameters take at most {MAX_PARAMS} bytes.", limit=MAX_PARAMS)
 
 
 class CommandService:
@@ -89,19 +105,14 @@ class CommandService:
         Raises `UnknownType`, `BadParams`, `TooLarge`, `Forbidden`, `NotFound`, or `Conflict` for an
         agent that was declined.
         """
-        parse_params(kind, params)
-        if not by.role.covers(REGISTRY[kind].role):
-            raise Forbidden(f"Commands of type {kind} take the role {REGISTRY[kind].role.value}.")
-        if len(msgspec.json.encode(params)) > MAX_PARAMS:
-            raise TooLarge(f"Parameters take at most {MAX_PARAMS} bytes.", limit=MAX_PARAMS)
+        check(kind, params, by.role)
         now = self._clock.time()
         new = NewCommand(
             id=new_command_id(now),
             agent_id=AgentId(agent_id),
             type=kind,
             params=params,
-            by=by.user_id,
-            by_name=by.username,
+            by=by.actor,
             expires=now + ttl,
             idempotency_scope=f"{by.user_id} {agent_id}",
             idempotency_key=idempotency_key or "",
@@ -150,9 +161,7 @@ class CommandService:
 
     async def cancel(self, agent_id: str, command_id: str, by: Caller) -> CommandView:
         """Ask for a command to be ended; one that has ended stays as it is. Raises `NotFound`."""
-        cancellation = steps.Cancellation(
-            id=CommandId(command_id), agent_id=AgentId(agent_id), by=by.username
-        )
+        cancellation = steps.Cancellation(id=CommandId(command_id), agent_id=AgentId(agent_id), by=by.actor)
         state = await self._store.writer.submit(steps.CANCEL_COMMANDS, cancellation)
         if state in AT_HOST:
             self._delivery.cancel(AgentId(agent_id), CommandId(command_id))
@@ -195,4 +204,6 @@ class CommandService:
             expires=row.expires,
             cancel_requested=row.cancel_requested,
             cancelled_by=row.cancelled_by,
+            dispatch_id=row.dispatch_id,
+            held=row.held,
         )

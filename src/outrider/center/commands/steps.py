@@ -1,13 +1,16 @@
 """Steps that the center itself takes with commands: sent, found again, unknown, cancelled, expired."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
+from typing import Final, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
 
 from outrider.center.fleet.rows import chunks
+from outrider.center.store.query import Query, one_of
 from outrider.center.store.schema import IS_ACTIVE, agents, command_output, commands
 from outrider.center.store.writer import Transaction
+from outrider.domain.actors import Actor
 from outrider.domain.command_states import AT_HOST, COMMAND, FINAL, CommandState
 from outrider.domain.errors import NotFound
 from outrider.domain.ids import AgentId, CommandId
@@ -27,37 +30,45 @@ class Cancellation(msgspec.Struct, frozen=True, kw_only=True):
 
     id: CommandId
     agent_id: AgentId
-    by: str
+    by: Actor
 
 
-async def states_of(tx: Transaction, ids: Collection[CommandId]) -> Mapping[CommandId, CommandState]:
-    """Read the states of some commands inside a transaction."""
-    found: dict[CommandId, CommandState] = {}
-    for chunk in chunks(list(ids)):
-        rows = await tx.conn.execute(
-            sa.select(commands.c.id, commands.c.state).where(commands.c.id.in_(chunk))
-        )
-        found.update({CommandId(row[0]): CommandState(row[1]) for row in rows})
-    return found
+class _Now(NamedTuple):
+    """Where a command stands inside a transaction."""
+
+    state: CommandState
+    dispatch_id: str | None
+
+
+_NOW: Final = Query(
+    sa.select(commands.c.id, commands.c.state, commands.c.dispatch_id).where(one_of(commands.c.id, "ids"))
+)
+
+
+async def _now(tx: Transaction, ids: Collection[CommandId]) -> dict[CommandId, _Now]:
+    rows = await _NOW.all(tx.conn, ids=ids) if ids else ()
+    return {CommandId(row[0]): _Now(CommandState(row[1]), row[2]) for row in rows}
 
 
 async def take_steps(tx: Transaction, steps: Sequence[Step]) -> list[bool]:
     """Take those steps that the table allows; return for each whether it was taken."""
-    current = dict(await states_of(tx, [step.id for step in steps]))
+    current = await _now(tx, [step.id for step in steps])
     taken: list[bool] = []
     updates: dict[CommandState, list[dict[str, object]]] = {}
     for step in steps:
-        state = current.get(step.id)
-        may = (
-            state is not None
-            and COMMAND.may(state, step.state)
-            and (step.only_from is None or step.only_from is state)
-        )
-        taken.append(may)
-        if may:
-            current[step.id] = step.state
-            updates.setdefault(step.state, []).append(_update(tx, step))
-            tx.event(f"command.{step.state.value}", step.id, {"reason": step.reason} if step.reason else {})
+        now = current.get(step.id)
+        if (
+            now is None
+            or not COMMAND.may(now.state, step.state)
+            or (step.only_from is not None and step.only_from is not now.state)
+        ):
+            taken.append(False)
+            continue
+        taken.append(True)
+        current[step.id] = now._replace(state=step.state)
+        updates.setdefault(step.state, []).append(_update(tx, step))
+        told = {"reason": step.reason, "dispatch_id": now.dispatch_id}
+        tx.event(f"command.{step.state.value}", step.id, {key: told[key] for key in told if told[key]})
     for rows in updates.values():
         await tx.conn.execute(sa.update(commands).where(commands.c.id == sa.bindparam("command")), rows)
     return taken
@@ -68,7 +79,7 @@ def _update(tx: Transaction, step: Step) -> dict[str, object]:
     if step.state is CommandState.SENT:
         values["sent"] = tx.now
     if step.state in FINAL:
-        values |= {"settled": tx.now, "finished": tx.now, "reason": step.reason}
+        values |= {"settled": tx.now, "finished": tx.now, "reason": step.reason, "held": False}
     return values
 
 
@@ -150,15 +161,17 @@ class CancelCommands:
                 results.append(NotFound(f"There is no command {item.id[:80]} of this agent."))
                 continue
             state = CommandState(found)
-            wanted = {"cancel_requested": tx.now, "cancelled_by": item.by}
+            wanted = {"cancel_requested": tx.now, "cancelled_by": item.by.name}
             if state is CommandState.QUEUED:
                 await take_steps(
-                    tx, [Step(id=item.id, state=CommandState.CANCELLED, reason=f"Cancelled by {item.by}.")]
+                    tx,
+                    [Step(id=item.id, state=CommandState.CANCELLED, reason=f"Cancelled by {item.by.name}.")],
                 )
                 state = CommandState.CANCELLED
             elif state in AT_HOST:
-                tx.event("command.cancel_requested", item.id, {"by": item.by})
+                tx.event("command.cancel_requested", item.id, {"by": item.by.name})
             if state not in FINAL or state is CommandState.CANCELLED:
+                tx.audit(item.by, "command.cancel", item.id, {"agent_id": item.agent_id})
                 await tx.conn.execute(
                     sa.update(commands)
                     .where(commands.c.id == item.id, commands.c.cancel_requested.is_(None))

@@ -1,6 +1,7 @@
 """The one table of command types."""
 
 import re
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
@@ -88,3 +89,24 @@ def describe() -> list[dict[str, Any]]:
         }
         for kind in REGISTRY.values()
     ]
+
+
+_SECRETS: Final = frozenset({"env", "stdin"})
+_LONGEST: Final = 2_000
+
+
+def for_audit(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Cut a command's parameters to what the audit log keeps of them.
+
+    What people pass secrets in is blanked: the names of environment variables stay, their values and the
+    standard input do not. Long texts are cut, and say so.
+    """
+    return {key: _audited(key, value) for key, value in params.items()}
+
+
+def _audited(key: str, value: Any) -> Any:
+    if key in _SECRETS and value:
+        return dict.fromkeys(value, "***") if isinstance(value, Mapping) else "***"
+    if isinstance(value, str) and len(value) > _LONGEST:
+        return f"{value[:_LONGEST]}... ({len(value)} characters)"
+    return value

@@ -7,19 +7,30 @@ not know the lists, so that an older release beside a newer one reads what it ca
 from outrider.center.store.schema.access import sessions, users
 from outrider.center.store.schema.audit import audit
 from outrider.center.store.schema.base import metadata
-from outrider.center.store.schema.commands import IS_ACTIVE, IS_QUEUED, command_output, commands, idempotency
+from outrider.center.store.schema.commands import (
+    IN_DISPATCH,
+    IS_ACTIVE,
+    IS_QUEUED,
+    command_output,
+    commands,
+    idempotency,
+)
+from outrider.center.store.schema.dispatches import IS_UNFINISHED, dispatches
 from outrider.center.store.schema.fleet import agent_tags, agents, enrolment_keys
 from outrider.center.store.schema.log import counters, events, meta
 
 __all__ = [
+    "IN_DISPATCH",
     "IS_ACTIVE",
     "IS_QUEUED",
+    "IS_UNFINISHED",
     "agent_tags",
     "agents",
     "audit",
     "command_output",
     "commands",
     "counters",
+    "dispatches",
     "enrolment_keys",
     "events",
     "idempotency",

@@ -6,6 +6,7 @@ from typing import Final
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Double,
     ForeignKey,
@@ -15,6 +16,7 @@ from sqlalchemy import (
     SmallInteger,
     Table,
     Text,
+    false,
     text,
 )
 
@@ -25,6 +27,7 @@ from outrider.domain.command_states import ACTIVE, CommandState
 _ACTIVE: Final = ", ".join(f"'{state.value}'" for state in CommandState if state in ACTIVE)
 # A query uses a partial index only when it states the same condition in the same words.
 IS_ACTIVE: Final = text(f"state IN ({_ACTIVE})")
+IN_DISPATCH: Final = text("dispatch_id IS NOT NULL")
 IS_QUEUED: Final = text(f"state = '{CommandState.QUEUED.value}'")
 
 commands: Final = Table(
@@ -62,8 +65,18 @@ commands: Final = Table(
     # The spool incarnation and the machine it was sent to: the same id is not run again elsewhere.
     Column("incarnation", Text),
     Column("machine", Text),
+    # The dispatch it is part of, and whether it waits there for its turn: then no host is given it.
+    Column("dispatch_id", Text),
+    Column("held", Boolean, nullable=False, server_default=false()),
     Index(None, "agent_id", "id"),
     Index("ix_commands_active", "agent_id", sqlite_where=IS_ACTIVE, postgresql_where=IS_ACTIVE),
+    Index(
+        "ix_commands_dispatch",
+        "dispatch_id",
+        "settled",
+        sqlite_where=IN_DISPATCH,
+        postgresql_where=IN_DISPATCH,
+    ),
     Index("ix_commands_queued", "expires", sqlite_where=IS_QUEUED, postgresql_where=IS_QUEUED),
 )
 
