@@ -4,11 +4,18 @@ Times are unix seconds. A state, an approval, a role is the text of its enum in 
 not know the lists, so that an older release beside a newer one reads what it can.
 """
 
-from outrider.center.store.schema.access import sessions, users
+from outrider.center.store.schema.access import (
+    api_tokens,
+    identities,
+    recovery_codes,
+    second_factors,
+    sessions,
+    users,
+)
 from outrider.center.store.schema.audit import audit
 from outrider.center.store.schema.base import metadata
 from outrider.center.store.schema.commands import IS_ACTIVE, IS_QUEUED, command_output, commands, idempotency
-from outrider.center.store.schema.fleet import agent_tags, agents, enrolment_keys
+from outrider.center.store.schema.fleet import agent_tags, agents, enrolment_keys, group_members, groups
 from outrider.center.store.schema.log import counters, events, meta
 
 __all__ = [
@@ -16,15 +23,21 @@ __all__ = [
     "IS_QUEUED",
     "agent_tags",
     "agents",
+    "api_tokens",
     "audit",
     "command_output",
     "commands",
     "counters",
     "enrolment_keys",
     "events",
+    "group_members",
+    "groups",
     "idempotency",
+    "identities",
     "meta",
     "metadata",
+    "recovery_codes",
+    "second_factors",
     "sessions",
     "users",
 ]
