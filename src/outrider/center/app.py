@@ -23,6 +23,8 @@ from litestar.types import ASGIApp
 from outrider import __version__
 from outrider.center.access.routes import router as access_routes
 from outrider.center.access.service import FIRST_USER, AccessService
+from outrider.center.audit.routes import router as audit_routes
+from outrider.center.audit.service import AuditService
 from outrider.center.blobs import Blobs, open_blobs
 from outrider.center.bus import open_bus
 from outrider.center.commands.accept import AcceptCommands
@@ -139,13 +141,18 @@ class Center:
         )
         self.following = Following(store, self.commands, self.feed, self.outputs, clock)
         self.polling = PollingService(store, self.presence, self.hub, self.delivery, reports, clock)
+        self.audit = AuditService(store)
         self.health = HealthService(store, self.hub, self.fleet, standing)
         self.expiry = Expiry(store, self.feed, clock)
         self.resending = Resending(self.delivery, clock)
         self.retention = Retention(
             store,
             clock,
-            keep=Keep(events=settings.events_days * _DAY, commands=settings.commands_days * _DAY),
+            keep=Keep(
+                events=settings.events_days * _DAY,
+                commands=settings.commands_days * _DAY,
+                audit=settings.audit_days * _DAY,
+            ),
             forget_blobs=lambda keys: _forget(blobs, keys),
         )
         self.presence.on_silent = self._lose
@@ -193,11 +200,19 @@ class Center:
             "commands": self.commands,
             "following": self.following,
             "polling": self.polling,
+            "audit": self.audit,
             "health": self.health,
             "event_log": self.event_log,
             "event_streams": self.event_streams,
         }
-        rooms = [access_routes(), fleet_routes(), command_routes(), live_routes(), health_routes()]
+        rooms = [
+            access_routes(),
+            fleet_routes(),
+            command_routes(),
+            live_routes(),
+            audit_routes(),
+            health_routes(),
+        ]
         return Litestar(
             route_handlers=openapi.document(rooms),
             guards=[authorise],

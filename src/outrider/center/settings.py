@@ -47,6 +47,7 @@ class CenterSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     session_hours: Annotated[float, Meta(gt=0, le=24 * 365, description="How long a sign-in lasts.")] = 24.0
     events_days: Annotated[float, Meta(gt=0, description="How long events are kept.")] = 7.0
     commands_days: Annotated[float, Meta(gt=0, description="How long ended commands are kept.")] = 90.0
+    audit_days: Annotated[float, Meta(gt=0, description="How long the audit log is kept.")] = 365.0
     heartbeat: Annotated[
         float, Meta(ge=0.2, le=300, description="Seconds between an agent's heartbeats.")
     ] = 10.0

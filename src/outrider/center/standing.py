@@ -8,12 +8,14 @@ from typing import Final
 import msgspec
 import sqlalchemy as sa
 
+from outrider import __version__
 from outrider.center.store import events
 from outrider.center.store.connection import Connection
 from outrider.center.store.engine import Store
 from outrider.center.store.events import Event
 from outrider.center.store.schema import meta
 from outrider.center.store.writer import Transaction
+from outrider.domain.actors import CENTER
 from outrider.kit import logs
 from outrider.kit.supervise import Ready
 from outrider.protocol.messages import CenterSeen
@@ -26,11 +28,13 @@ _STARTS_KEPT: Final = 5000
 
 
 class Fact(msgspec.Struct, frozen=True, kw_only=True):
-    """A small fact to be kept; `event` names what it tells the event log, if anything."""
+    """A small fact to be kept; `event` and `action` name what it tells the event log and the audit log."""
 
     key: str
     value: str
     event: str = ""
+    action: str = ""
+    data: dict[str, str] = {}
 
 
 class KeepFacts:
@@ -46,6 +50,8 @@ class KeepFacts:
             await tx.conn.execute(sa.insert(meta).values(key=item.key, value=item.value))
             if item.event:
                 tx.event(item.event, "center", {})
+            if item.action:
+                tx.audit(CENTER, item.action, "center", item.data)
         return [None] * len(items)
 
 
@@ -99,7 +105,10 @@ class Standing:
     async def serve(self, ready: Ready) -> None:
         """Write down that this start is, before any agent hears of it; then end."""
         value = msgspec.json.encode(self._starts).decode()
-        await self._store.writer.submit(KEEP_FACTS, Fact(key=STARTS, value=value))
+        told = {"version": __version__, "epoch": self.epoch, "start": self._starts[-1].name}
+        await self._store.writer.submit(
+            KEEP_FACTS, Fact(key=STARTS, value=value, action="center.start", data=told)
+        )
         ready()
 
     def _advance(self, written: Sequence[Event]) -> None:
@@ -116,9 +125,17 @@ class Standing:
         if seen.position <= self._reached(seen.start):
             return False
         log.warning("the database is older than what agents have seen: it was restored; a new epoch begins")
+        told = {"was": self.epoch}
         self.epoch = secrets.token_urlsafe(12)
         await self._store.writer.submit(
-            KEEP_FACTS, Fact(key=EPOCH, value=self.epoch, event="center.restored")
+            KEEP_FACTS,
+            Fact(
+                key=EPOCH,
+                value=self.epoch,
+                event="center.restored",
+                action="center.new_epoch",
+                data={**told, "epoch": self.epoch},
+            ),
         )
         return True
 

@@ -1,5 +1,16 @@
 """The typed client of the center's API. Programs of yours may use it; our own CLI does."""
 
+from outrider.client.access import (
+    ApiToken,
+    NewApiToken,
+    NewPassword,
+    NewUser,
+    Provider,
+    SecondFactor,
+    SessionFacts,
+    StreamToken,
+    UserFacts,
+)
 from outrider.client.answers import (
     Agent,
     AgentDetail,
@@ -20,15 +31,40 @@ from outrider.client.answers import (
     StateChange,
     User,
 )
+from outrider.client.audit import AuditActor, AuditEntry, AuditVerdict
 from outrider.client.center import AsyncCenter
+from outrider.client.dispatches import (
+    Dispatch,
+    DispatchCommand,
+    DispatchMissed,
+    DispatchOutput,
+    DispatchProgress,
+    DispatchState,
+    DispatchStep,
+    TargetPreview,
+    Unanswered,
+)
 from outrider.client.facade import Center
-from outrider.client.faults import CenterAway, CenterFault, StrangeAnswer, WrongCertificate
+from outrider.client.faults import (
+    CenterAway,
+    CenterFault,
+    PasswordChangeRequired,
+    SecondFactorRequired,
+    StrangeAnswer,
+    TargetRefused,
+    WrongCertificate,
+)
+from outrider.client.schedules import Firing, Schedule
 from outrider.client.trust import Authority, read_authorities
 
 __all__ = [
     "Agent",
     "AgentDetail",
+    "ApiToken",
     "AsyncCenter",
+    "AuditActor",
+    "AuditEntry",
+    "AuditVerdict",
     "Authority",
     "Center",
     "CenterAway",
@@ -36,20 +72,42 @@ __all__ = [
     "CenterFault",
     "Command",
     "CommandType",
+    "Dispatch",
+    "DispatchCommand",
+    "DispatchMissed",
+    "DispatchOutput",
+    "DispatchProgress",
+    "DispatchState",
+    "DispatchStep",
     "EnrolmentKeyFacts",
     "Event",
     "EventsMissed",
+    "Firing",
     "Missed",
+    "NewApiToken",
     "NewEnrolmentKey",
+    "NewPassword",
+    "NewUser",
     "Output",
+    "PasswordChangeRequired",
     "Progress",
+    "Provider",
     "Reconnecting",
+    "Schedule",
+    "SecondFactor",
+    "SecondFactorRequired",
     "Sent",
     "Session",
+    "SessionFacts",
     "SignIn",
     "StateChange",
     "StrangeAnswer",
+    "StreamToken",
+    "TargetPreview",
+    "TargetRefused",
+    "Unanswered",
     "User",
+    "UserFacts",
     "WrongCertificate",
     "read_authorities",
 ]

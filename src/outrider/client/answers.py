@@ -14,11 +14,16 @@ StreamName = Literal["stdout", "stderr"]
 
 
 class User(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody who may sign in."""
+    """Somebody who may sign in.
+
+    `role` is `viewer`, `operator`, `admin` or `super_admin`; `totp` tells whether there is a second factor.
+    """
 
     id: str
     username: str
     role: str
+    totp: bool = False
+    must_change_password: bool = False
 
 
 class SignIn(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,12 +6,25 @@ import asyncio
 import threading
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from outrider.client.asking import PAGE, STREAM_PATIENCE
 from outrider.client.center import AsyncCenter
+from outrider.client.fleet import LONG_PAGE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Coroutine, Iterator, Mapping
     from types import TracebackType
 
+    from outrider.client.access import (
+        ApiToken,
+        NewApiToken,
+        NewPassword,
+        NewUser,
+        Provider,
+        SecondFactor,
+        SessionFacts,
+        StreamToken,
+        UserFacts,
+    )
     from outrider.client.answers import (
         Agent,
         AgentDetail,
@@ -26,6 +39,10 @@ if TYPE_CHECKING:
         Session,
         SignIn,
     )
+    from outrider.client.audit import AuditEntry, AuditVerdict
+    from outrider.client.dispatches import Dispatch, DispatchCommand, DispatchProgress, TargetPreview
+    from outrider.client.schedules import Firing, Schedule
+    from outrider.client.trust import Authority
 
 T = TypeVar("T")
 
@@ -89,36 +106,158 @@ class Center:
         finally:
             self._wait(_leave(source))
 
-    def login(self, username: str, password: str) -> SignIn:
+    def login(self, username: str, password: str, *, code: str | None = None) -> SignIn:
         """Sign in; later requests carry the new token."""
-        return self._wait(self._center.login(username, password))
+        return self._wait(self._center.login(username, password, code=code))
 
     def logout(self) -> None:
         """End the session of our token."""
         self._wait(self._center.logout())
 
-    def session(self) -> Session:
-        """Who we are, and which center this is."""
-        return self._wait(self._center.session())
+    def change_password(self, current: str, new: str) -> None:
+        """Change our own password. Raises Unauthenticated when `current` is wrong, Invalid for a bad one."""
+        self._wait(self._center.change_password(current, new))
+
+    def oidc_providers(self) -> list[Provider]:
+        """The OIDC providers that people may sign in with; nobody has to be signed in to ask."""
+        return self._wait(self._center.oidc_providers())
+
+    def oidc_address(self, provider: str, redirect: str) -> str:
+        """The address a person opens to sign in; the provider sends them on to `redirect`, with a code."""
+        return self._center.oidc_address(provider, redirect)
+
+    def oidc_exchange(self, code: str) -> SignIn:
+        """Open the session that the one-use `code` stands for; later requests carry its token."""
+        return self._wait(self._center.oidc_exchange(code))
+
+    def sessions(self, *, user: str | None = None) -> list[SessionFacts]:
+        """Our open sessions; those of `user` for who may manage them."""
+        return self._wait(self._center.sessions(user=user))
+
+    def end_session(self, session_id: str) -> None:
+        """End a session. Raises NotFound."""
+        self._wait(self._center.end_session(session_id))
+
+    def end_other_sessions(self) -> None:
+        """End all of our sessions but this one."""
+        self._wait(self._center.end_other_sessions())
+
+    def users(self) -> list[UserFacts]:
+        """All users."""
+        return self._wait(self._center.users())
+
+    def user(self, user_id: str) -> UserFacts:
+        """One user. Raises NotFound."""
+        return self._wait(self._center.user(user_id))
+
+    def add_user(self, username: str, role: str, *, password: str | None = None) -> NewUser:
+        """Add a user; without a password the center makes one and tells it this once. Raises Conflict."""
+        return self._wait(self._center.add_user(username, role, password=password))
+
+    def edit_user(
+        self,
+        user_id: str,
+        *,
+        username: str | None = None,
+        role: str | None = None,
+        disabled: bool | None = None,
+    ) -> UserFacts:
+        """Change a user; None leaves as it is."""
+        return self._wait(self._center.edit_user(user_id, username=username, role=role, disabled=disabled))
+
+    def delete_user(self, user_id: str) -> None:
+        """Delete a user with sessions and tokens. Raises NotFound."""
+        self._wait(self._center.delete_user(user_id))
+
+    def reset_password(self, user_id: str) -> NewPassword:
+        """Give a user a password made by the center, which must be changed; their sessions end."""
+        return self._wait(self._center.reset_password(user_id))
+
+    def remove_second_factor(self, user_id: str) -> None:
+        """Take a user's second factor away, for somebody who has lost it."""
+        self._wait(self._center.remove_second_factor(user_id))
+
+    def tokens(self, *, user: str | None = None) -> list[ApiToken]:
+        """Our API tokens; those of `user`, or everybody's, for who may manage them."""
+        return self._wait(self._center.tokens(user=user))
+
+    def new_token(self, name: str, *, user: str | None = None, expires: float | None = None) -> NewApiToken:
+        """Make an API token for `user` (None: ourselves), until `expires` (unix time; None: for ever)."""
+        return self._wait(self._center.new_token(name, user=user, expires=expires))
+
+    def revoke_token(self, token_id: str) -> None:
+        """End an API token. Raises NotFound."""
+        self._wait(self._center.revoke_token(token_id))
+
+    def revoke_tokens(self, user_id: str) -> None:
+        """End all API tokens of a user at once."""
+        self._wait(self._center.revoke_tokens(user_id))
+
+    def begin_totp(self, password: str) -> SecondFactor:
+        """Begin to set up a second factor (TOTP); it counts once it is confirmed."""
+        return self._wait(self._center.begin_totp(password))
+
+    def confirm_totp(self, code: str) -> list[str]:
+        """Confirm the second factor with a code of the app. Returns the recovery codes, shown this once."""
+        return self._wait(self._center.confirm_totp(code))
+
+    def disable_totp(self, password: str) -> None:
+        """Give our second factor up."""
+        self._wait(self._center.disable_totp(password))
+
+    def stream_token(self) -> StreamToken:
+        """A short-lived token for one stream, for where no header can be sent."""
+        return self._wait(self._center.stream_token())
+
+    def offered_authorities(self) -> list[Authority]:
+        """Ask the center for its certificate authorities, verifying nothing: show their pins to a person."""
+        return self._wait(self._center.offered_authorities())
 
     def trust_pins(self, pins: Collection[str]) -> None:
         """Trust from now on the center's authorities that have one of these pins, and nothing else."""
         self._wait(self._center.trust_pins(pins))
 
+    def session(self) -> Session:
+        """Who we are, and which center this is."""
+        return self._wait(self._center.session())
+
+    def is_trusted(self) -> bool:
+        """Tell whether the center's certificate is verified under the authority we trust."""
+        return self._wait(self._center.is_trusted())
+
     def agents(
-        self, *, tag: str | None = None, status: str | None = None, text: str | None = None
+        self,
+        *,
+        target: str | None = None,
+        tag: str | None = None,
+        status: str | None = None,
+        text: str | None = None,
     ) -> list[Agent]:
-        """All agents that match."""
-        return self._wait(self._center.agents(tag=tag, status=status, text=text))
+        """All agents that match. `target` is an expression, `text` is looked for in labels and hostnames."""
+        return self._wait(self._center.agents(target=target, tag=tag, status=status, text=text))
+
+    def agent_pages(
+        self,
+        *,
+        target: str | None = None,
+        tag: str | None = None,
+        status: str | None = None,
+        text: str | None = None,
+        limit: int = LONG_PAGE,
+    ) -> Iterator[list[Agent]]:
+        """The matching agents, up to `limit` at a time."""
+        return self._each(
+            self._center.agent_pages(target=target, tag=tag, status=status, text=text, limit=limit)
+        )
 
     def agent(self, agent_id: str) -> AgentDetail:
-        """One agent with all that is known of it."""
+        """One agent with all that is known of it. Raises NotFound."""
         return self._wait(self._center.agent(agent_id))
 
     def edit_agent(
         self, agent_id: str, *, label: str | None = None, tags: Collection[str] | None = None
     ) -> AgentDetail:
-        """Set an agent's label, its tags, or both."""
+        """Set an agent's label, its tags, or both; None leaves as it is. `tags` replaces all of them."""
         return self._wait(self._center.edit_agent(agent_id, label=label, tags=tags))
 
     def delete_agent(self, agent_id: str) -> None:
@@ -132,49 +271,6 @@ class Center:
     def decline(self, agent_id: str) -> Agent:
         """Turn an agent away."""
         return self._wait(self._center.decline(agent_id))
-
-    def send(
-        self,
-        agent_id: str,
-        kind: str,
-        params: Mapping[str, Any] | None = None,
-        *,
-        ttl: float | None = None,
-        idempotency_key: str | None = None,
-    ) -> Sent:
-        """Send a command; the answer means that it is on the center's disk."""
-        return self._wait(self._center.send(agent_id, kind, params, ttl=ttl, idempotency_key=idempotency_key))
-
-    def run(
-        self,
-        agent_id: str,
-        kind: str,
-        params: Mapping[str, Any] | None = None,
-        *,
-        ttl: float | None = None,
-    ) -> Command:
-        """Send a command and return it once it has ended, however long that takes."""
-        return self._wait(self._center.run(agent_id, kind, params, ttl=ttl))
-
-    def commands(self, agent_id: str) -> list[Command]:
-        """The agent's last 100 commands, newest first."""
-        return self._wait(self._center.commands(agent_id))
-
-    def command(self, agent_id: str, command_id: str) -> Command:
-        """One command as it stands."""
-        return self._wait(self._center.command(agent_id, command_id))
-
-    def cancel(self, agent_id: str, command_id: str) -> Command:
-        """Ask for a command to be cancelled."""
-        return self._wait(self._center.cancel(agent_id, command_id))
-
-    def follow(self, agent_id: str, command_id: str, *, patience: float | None = 300.0) -> Iterator[Progress]:
-        """Follow a command from its first output to its result."""
-        return self._each(self._center.follow(agent_id, command_id, patience=patience))
-
-    def command_types(self) -> list[CommandType]:
-        """The command types this center knows."""
-        return self._wait(self._center.command_types())
 
     def new_enrolment_key(
         self,
@@ -198,10 +294,191 @@ class Center:
         """End an enrolment key; hosts that came with it stay."""
         self._wait(self._center.revoke_enrolment_key(key_id))
 
+    def send(
+        self,
+        agent_id: str,
+        kind: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        ttl: float | None = None,
+        idempotency_key: str | None = None,
+    ) -> Sent:
+        """Send a command; the answer means that it is on the center's disk."""
+        return self._wait(self._center.send(agent_id, kind, params, ttl=ttl, idempotency_key=idempotency_key))
+
+    def commands(self, agent_id: str) -> list[Command]:
+        """The agent's last 100 commands, newest first."""
+        return self._wait(self._center.commands(agent_id))
+
+    def command(self, agent_id: str, command_id: str) -> Command:
+        """One command as it stands. Raises NotFound."""
+        return self._wait(self._center.command(agent_id, command_id))
+
+    def cancel(self, agent_id: str, command_id: str) -> Command:
+        """Ask for a command to be cancelled; one that has ended stays as it is."""
+        return self._wait(self._center.cancel(agent_id, command_id))
+
+    def follow(
+        self, agent_id: str, command_id: str, *, patience: float | None = STREAM_PATIENCE
+    ) -> Iterator[Progress]:
+        """Follow a command from its first output: pieces and changes, last the Command itself."""
+        return self._each(self._center.follow(agent_id, command_id, patience=patience))
+
+    def run(
+        self, agent_id: str, kind: str, params: Mapping[str, Any] | None = None, *, ttl: float | None = None
+    ) -> Command:
+        """Send a command and return it once it has ended, however long that takes."""
+        return self._wait(self._center.run(agent_id, kind, params, ttl=ttl))
+
+    def command_types(self) -> list[CommandType]:
+        """The command types this center knows."""
+        return self._wait(self._center.command_types())
+
+    def preview_target(self, target: str, *, limit: int | None = None) -> TargetPreview:
+        """Say whom a target means now. Raises InvalidTarget, which points at the mistake."""
+        return self._wait(self._center.preview_target(target, limit=limit))
+
+    def dispatch(
+        self,
+        target: str,
+        kind: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        concurrency: int | None = None,
+        max_failures: int | str | None = None,
+        ttl: float | None = None,
+        offline: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> Dispatch:
+        """Send one command to all agents that `target` means; the answer means that it is on disk."""
+        return self._wait(
+            self._center.dispatch(
+                target,
+                kind,
+                params,
+                concurrency=concurrency,
+                max_failures=max_failures,
+                ttl=ttl,
+                offline=offline,
+                idempotency_key=idempotency_key,
+            )
+        )
+
+    def dispatches(self, *, state: str | None = None, page: int = PAGE) -> Iterator[Dispatch]:
+        """The dispatches, newest first, page by page."""
+        return self._each(self._center.dispatches(state=state, page=page))
+
+    def dispatch_facts(self, dispatch_id: str) -> Dispatch:
+        """One dispatch as it stands. Raises NotFound."""
+        return self._wait(self._center.dispatch_facts(dispatch_id))
+
+    def dispatch_commands(
+        self, dispatch_id: str, *, state: str | None = None, page: int = PAGE
+    ) -> Iterator[DispatchCommand]:
+        """The commands of a dispatch with what came of them, page by page."""
+        return self._each(self._center.dispatch_commands(dispatch_id, state=state, page=page))
+
+    def cancel_dispatch(self, dispatch_id: str) -> Dispatch:
+        """Begin no more of it, and ask for what runs to be ended."""
+        return self._wait(self._center.cancel_dispatch(dispatch_id))
+
+    def retry_dispatch(self, dispatch_id: str, *, idempotency_key: str | None = None) -> Dispatch:
+        """Send it again to the agents where it did not succeed, as a new dispatch."""
+        return self._wait(self._center.retry_dispatch(dispatch_id, idempotency_key=idempotency_key))
+
+    def follow_dispatch(
+        self, dispatch_id: str, *, patience: float | None = STREAM_PATIENCE
+    ) -> Iterator[DispatchProgress]:
+        """Follow a dispatch from its beginning: pieces and changes as they come, last the Dispatch itself."""
+        return self._each(self._center.follow_dispatch(dispatch_id, patience=patience))
+
+    def schedules(self) -> list[Schedule]:
+        """All schedules."""
+        return self._wait(self._center.schedules())
+
+    def schedule(self, schedule_id: str) -> Schedule:
+        """One schedule. Raises NotFound."""
+        return self._wait(self._center.schedule(schedule_id))
+
+    def new_schedule(
+        self,
+        name: str,
+        when: dict[str, Any],
+        dispatch: dict[str, Any],
+        *,
+        enabled: bool = True,
+        grace: float | None = None,
+    ) -> Schedule:
+        """Make a schedule; `dispatch` holds what `dispatch()` takes. Raises Invalid, naming the field."""
+        return self._wait(self._center.new_schedule(name, when, dispatch, enabled=enabled, grace=grace))
+
+    def edit_schedule(
+        self,
+        schedule_id: str,
+        *,
+        name: str | None = None,
+        when: dict[str, Any] | None = None,
+        dispatch: dict[str, Any] | None = None,
+        enabled: bool | None = None,
+        grace: float | None = None,
+    ) -> Schedule:
+        """Change a schedule; None leaves as it is."""
+        return self._wait(
+            self._center.edit_schedule(
+                schedule_id, name=name, when=when, dispatch=dispatch, enabled=enabled, grace=grace
+            )
+        )
+
+    def delete_schedule(self, schedule_id: str) -> None:
+        """Delete a schedule. What it has sent stays."""
+        self._wait(self._center.delete_schedule(schedule_id))
+
+    def fire_schedule(self, schedule_id: str) -> Firing:
+        """Let a schedule fire now, beside its times."""
+        return self._wait(self._center.fire_schedule(schedule_id))
+
+    def firings(self, schedule_id: str) -> list[Firing]:
+        """When a schedule fired, newest first, and what came of it."""
+        return self._wait(self._center.firings(schedule_id))
+
+    def audit(
+        self,
+        *,
+        after: int | None = None,
+        limit: int | None = None,
+        actor: str | None = None,
+        subject: str | None = None,
+        action: str | None = None,
+        since: float | None = None,
+        until: float | None = None,
+        order: str | None = None,
+    ) -> Iterator[AuditEntry]:
+        """The entries that match, page by page; `limit` of them at most."""
+        return self._each(
+            self._center.audit(
+                after=after,
+                limit=limit,
+                actor=actor,
+                subject=subject,
+                action=action,
+                since=since,
+                until=until,
+                order=order,
+            )
+        )
+
+    def verify_audit(self) -> AuditVerdict:
+        """Let the center walk the whole chain."""
+        return self._wait(self._center.verify_audit())
+
+    def export_audit(self) -> Iterator[bytes]:
+        """The whole log as newline-delimited JSON, in pieces of any size."""
+        return self._each(self._center.export_audit())
+
     def events(
         self, *, after: int | None = None, patience: float | None = None
     ) -> Iterator[Event | EventsMissed]:
-        """The center's changes as they happen, from the position `after` on."""
+        """The center's changes as they happen, after the position `after` (None: from now on)."""
         return self._each(self._center.events(after=after, patience=patience))
 
 

@@ -2,6 +2,12 @@
 
     Unavailable
     └── CenterAway          nothing answers at the center's address
+    Unauthenticated
+    └── SecondFactorRequired    the password was right; a code is needed as well
+    Forbidden
+    └── PasswordChangeRequired  nothing else goes before the password is changed
+    Invalid
+    └── TargetRefused           a target expression that can't be read, or that means nobody
     OutriderError
     ├── WrongCertificate    the center can't prove who it is
     ├── StrangeAnswer       what answers is no center, or one of another version
@@ -42,6 +48,27 @@ class CenterFault(errors.OutriderError):
     code: ClassVar[str] = "internal"
 
 
+class SecondFactorRequired(errors.Unauthenticated):
+    """The password is right, and a code of the second factor is needed as well."""
+
+    code: ClassVar[str] = "second_factor_required"
+
+
+class PasswordChangeRequired(errors.Forbidden):
+    """The password was given out by an administrator and must be changed before anything else."""
+
+    code: ClassVar[str] = "password_change_required"
+
+
+class TargetRefused(errors.Invalid):
+    """A target expression that can't be read, or that means nobody.
+
+    `fields` of one that can't be read: position (in characters, from 0), length, expected.
+    """
+
+    code: ClassVar[str] = "invalid_target"
+
+
 class Problem(msgspec.Struct, kw_only=True):
     """A problem document (RFC 9457) as far as a client reads it."""
 
@@ -65,8 +92,13 @@ _BY_CODE: Final[dict[str, type[errors.OutriderError]]] = {
         errors.Throttled,
         errors.Unavailable,
         CenterFault,
+        SecondFactorRequired,
+        PasswordChangeRequired,
+        TargetRefused,
     )
 }
+# Two codes, one thing to mend: the expression.
+_BY_CODE["empty_target"] = TargetRefused
 
 # For a code that a newer center knows and we do not: the status still says what kind of error it is.
 _BY_STATUS: Final[dict[int, type[errors.OutriderError]]] = {

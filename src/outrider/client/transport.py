@@ -280,6 +280,12 @@ class Transport:
             raise self._away(error) from error
         return trust.read_authorities(pem.decode("ascii", "replace"))
 
+    async def download(self, path: str) -> AsyncGenerator[bytes, None]:
+        """An answer of any length, in pieces as they come. It is asked for once."""
+        async with self._request("GET", self._at(path), headers={"Accept": "*/*"}) as response:
+            async for chunk in response.content.iter_any():
+                yield chunk
+
     async def stream(
         self, path: str, *, last_id: str = "", patience: float | None = None
     ) -> AsyncGenerator[SseEvent | Interruption, None]:

@@ -12,6 +12,7 @@ ALL: Final = frozenset(
         "ADMIN_PASSWORD",
         "ALLOW_PLAIN_HTTP",
         "ANNOUNCE_FD",
+        "AUDIT_DAYS",
         "BLOBS_URL",
         "BUS_URL",
         "CENTER",

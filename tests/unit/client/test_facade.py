@@ -1,13 +1,14 @@
 """The client for programs without an event loop."""
 
 import asyncio
+import inspect
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 
-from outrider.client import Center, Command, Output
+from outrider.client import AsyncCenter, Center, Command, Output
 from outrider.domain.errors import NotFound
 from outrider.testing.api import PASSWORD, FakeApi
 
@@ -74,3 +75,16 @@ def test_closing_twice_is_fine() -> None:
     center = Center("http://127.0.0.1:1")
     center.close()
     center.close()
+
+
+def test_both_faces_have_the_same_methods() -> None:
+    """What the asynchronous client can do, the synchronous one can, with the same parameters."""
+    for name, method in inspect.getmembers(AsyncCenter, inspect.isfunction):
+        if name.startswith("_"):
+            continue
+        ours = getattr(Center, name, None)
+        assert ours is not None, f"Center lacks {name}"
+        asked, taken = inspect.signature(method), inspect.signature(ours)
+        assert list(asked.parameters.values()) == list(taken.parameters.values()), name
+        if "AsyncGenerator" not in str(asked.return_annotation):
+            assert asked.return_annotation.replace("trust.", "") == taken.return_annotation, name

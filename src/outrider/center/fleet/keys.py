@@ -10,6 +10,7 @@ from outrider.center.store.connection import Connection
 from outrider.center.store.rows import as_struct
 from outrider.center.store.schema import enrolment_keys
 from outrider.center.store.writer import Transaction
+from outrider.domain.actors import Actor
 from outrider.domain.errors import NotFound, Unauthenticated
 from outrider.domain.ids import KeyId
 
@@ -24,7 +25,14 @@ class NewKey(msgspec.Struct, frozen=True, kw_only=True):
     approve: bool
     uses: int | None
     expires: float | None
-    created_by: str
+    by: Actor
+
+
+class Revocation(msgspec.Struct, frozen=True, kw_only=True):
+    """A key to be ended."""
+
+    key_id: KeyId
+    by: Actor
 
 
 class KeyRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,18 +102,31 @@ class MakeKeys:
         """Insert them all."""
         made = []
         for item in items:
-            values = msgspec.structs.asdict(item)
             row = KeyRow(
-                **{key: value for key, value in values.items() if key != "secret_hash"},
+                id=item.id,
+                label=item.label,
+                tags=item.tags,
+                approve=item.approve,
+                uses=item.uses,
                 used=0,
                 created=tx.now,
+                created_by=item.by.name,
+                expires=item.expires,
                 last_used=None,
                 revoked=False,
             )
             await tx.conn.execute(
                 sa.insert(enrolment_keys).values(**msgspec.structs.asdict(row), secret_hash=item.secret_hash)
             )
-            tx.event("enrolment_key.made", item.id, {"label": item.label, "by": item.created_by})
+            tx.event("enrolment_key.made", item.id, {"label": item.label, "by": item.by.name})
+            made_with = {
+                "label": item.label,
+                "tags": item.tags,
+                "approve": item.approve,
+                "uses": item.uses,
+                "expires": item.expires,
+            }
+            tx.audit(item.by, "enrolment_key.make", item.id, made_with)
             made.append(row)
         return made
 
@@ -116,15 +137,16 @@ class RevokeKeys:
     name = "revoke enrolment keys"
     rank = 11
 
-    async def apply(self, tx: Transaction, items: Sequence[KeyId]) -> Sequence[Exception | None]:
+    async def apply(self, tx: Transaction, items: Sequence[Revocation]) -> Sequence[Exception | None]:
         """Mark those that exist; `NotFound` for the others."""
         results: list[Exception | None] = []
-        for key_id in items:
+        for item in items:
             done = await tx.conn.execute(
-                sa.update(enrolment_keys).where(enrolment_keys.c.id == key_id).values(revoked=True)
+                sa.update(enrolment_keys).where(enrolment_keys.c.id == item.key_id).values(revoked=True)
             )
             if done.rowcount:
-                tx.event("enrolment_key.revoked", key_id, {})
+                tx.event("enrolment_key.revoked", item.key_id, {})
+                tx.audit(item.by, "enrolment_key.revoke", item.key_id)
             results.append(None if done.rowcount else NotFound("There is no such enrolment key."))
         return results
 

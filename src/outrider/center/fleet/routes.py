@@ -102,26 +102,26 @@ async def change_agent(
     agent_id: FromPath[str], data: JSONBody[ChangeBody], request: Asked, fleet: Fleet
 ) -> AgentView:
     """Set an agent's label and tags."""
-    return await fleet.change(agent_id, label=data.label, tags=data.tags, by=request.user)
+    return await fleet.change(agent_id, label=data.label, tags=data.tags, by=request.user.actor)
 
 
 @delete("/agents/{agent_id:str}", opt=access(Role.ADMIN), status_code=200, responses=documented([404]))
 async def delete_agent(agent_id: FromPath[str], request: Asked, fleet: Fleet) -> Deleted:
     """Delete an agent with all its history."""
-    await fleet.delete(agent_id, request.user)
+    await fleet.delete(agent_id, request.user.actor)
     return Deleted()
 
 
 @post("/agents/{agent_id:str}/approve", opt=access(Role.ADMIN), status_code=200, responses=documented([404]))
 async def approve_agent(agent_id: FromPath[str], request: Asked, fleet: Fleet) -> AgentView:
     """Let a pending (or declined) agent work."""
-    return await fleet.say(agent_id, Approval.APPROVED, request.user)
+    return await fleet.say(agent_id, Approval.APPROVED, request.user.actor)
 
 
 @post("/agents/{agent_id:str}/decline", opt=access(Role.ADMIN), status_code=200, responses=documented([404]))
 async def decline_agent(agent_id: FromPath[str], request: Asked, fleet: Fleet) -> AgentView:
     """Turn an agent away."""
-    return await fleet.say(agent_id, Approval.DECLINED, request.user)
+    return await fleet.say(agent_id, Approval.DECLINED, request.user.actor)
 
 
 @post("/agents/enrol", opt=access(Open.AGENT), status_code=200, responses=documented([401, 409, 429]))
@@ -137,7 +137,7 @@ async def enrol_agent(
 async def make_key(data: JSONBody[KeyBody], request: Asked, fleet: Fleet) -> MadeKey:
     """Make an enrolment key; its text is told once."""
     return await fleet.make_key(
-        by=request.user.username,
+        by=request.user.actor,
         label=data.label,
         uses=data.uses,
         ttl=data.ttl,
@@ -153,9 +153,9 @@ async def list_keys(fleet: Fleet) -> list[KeyRow]:
 
 
 @delete("/enrolment-keys/{key_id:str}", opt=access(Role.ADMIN), status_code=200, responses=documented([404]))
-async def revoke_key(key_id: FromPath[str], fleet: Fleet) -> Revoked:
+async def revoke_key(key_id: FromPath[str], request: Asked, fleet: Fleet) -> Revoked:
     """End an enrolment key; agents that have used it stay."""
-    await fleet.revoke_key(key_id)
+    await fleet.revoke_key(key_id, by=request.user.actor)
     return Revoked()
 
 

@@ -9,10 +9,10 @@ import msgspec
 from outrider.center.blobs import Blobs
 from outrider.center.fleet import keys, rows, writes
 from outrider.center.fleet.presence import Presence
-from outrider.center.http.callers import Caller
 from outrider.center.link.hub import Hub
 from outrider.center.security.proof import device_id_of, verify_enrolment
 from outrider.center.store.engine import Store
+from outrider.domain.actors import Actor
 from outrider.domain.connection_states import Approval, HostStatus, status_of
 from outrider.domain.enrolment import (
     EnrolmentKey,
@@ -123,7 +123,7 @@ class FleetService:
     async def make_key(
         self,
         *,
-        by: str,
+        by: Actor,
         label: str = "",
         uses: int | None = 1,
         ttl: float | None = 1200.0,
@@ -140,7 +140,7 @@ class FleetService:
             approve=approve,
             uses=uses,
             expires=None if ttl is None else self._clock.time() + ttl,
-            created_by=by,
+            by=by,
         )
         row = await self._store.writer.submit(keys.MAKE_KEYS, new)
         return MadeKey(
@@ -158,9 +158,10 @@ class FleetService:
         async with self._store.read() as conn:
             return await keys.list_keys(conn)
 
-    async def revoke_key(self, key_id: str) -> None:
+    async def revoke_key(self, key_id: str, *, by: Actor) -> None:
         """End an enrolment key. Raises `NotFound`."""
-        await self._store.writer.submit(keys.REVOKE_KEYS, KeyId(key_id))
+        revocation = keys.Revocation(key_id=KeyId(key_id), by=by)
+        await self._store.writer.submit(keys.REVOKE_KEYS, revocation)
 
     # --- agents that join
 
@@ -301,31 +302,29 @@ class FleetService:
         )
 
     async def change(
-        self, agent_id: str, *, label: str | None, tags: list[str] | None, by: Caller
+        self, agent_id: str, *, label: str | None, tags: list[str] | None, by: Actor
     ) -> AgentView:
         """Set an agent's label and tags. Raises `NotFound` or `Invalid`."""
         parsed = None if tags is None else parse_tags(tags)
-        change = writes.Change(agent_id=AgentId(agent_id), by=by.username, label=label, tags=parsed)
+        change = writes.Change(agent_id=AgentId(agent_id), by=by, label=label, tags=parsed)
         await self._store.writer.submit(writes.CHANGE_AGENTS, change)
         return await self.detail(agent_id)
 
-    async def say(self, agent_id: str, approval: Approval, by: Caller) -> AgentView:
+    async def say(self, agent_id: str, approval: Approval, by: Actor) -> AgentView:
         """Approve or decline an agent and tell it at once. Raises `NotFound`."""
-        word = writes.Say(agent_id=AgentId(agent_id), approval=approval, by=by.username)
+        word = writes.Say(agent_id=AgentId(agent_id), approval=approval, by=by)
         if await self._store.writer.submit(writes.SAY_APPROVAL, word):
             self._hub.post(AgentId(agent_id), (ApprovalChanged(approval=approval),))
             if approval is Approval.APPROVED:
                 await self._on_approved(AgentId(agent_id))
         return await self.detail(agent_id)
 
-    async def delete(self, agent_id: str, by: Caller) -> None:
+    async def delete(self, agent_id: str, by: Actor) -> None:
         """Delete an agent with all its history: its key is dead at once, its link closed, told why."""
         known = AgentId(agent_id)
-        blobs = await self._store.writer.submit(
-            writes.DELETE_AGENTS, writes.Deletion(agent_id=known, by=by.username)
-        )
+        blobs = await self._store.writer.submit(writes.DELETE_AGENTS, writes.Deletion(agent_id=known, by=by))
         self._presence.forget(known)
-        self._hub.post(known, (Removed(detail=f"Deleted at the center by {by.username}."),))
+        self._hub.post(known, (Removed(detail=f"Deleted at the center by {by.name}."),))
         link = self._hub.get(known)
         if link is not None:
             self._hub.cut(link, NORMAL, "deleted")

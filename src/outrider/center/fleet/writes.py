@@ -1,6 +1,7 @@
 """What changes agents: enrolment, approval, labels and tags, deletion."""
 
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 import sqlalchemy as sa
@@ -9,6 +10,7 @@ from outrider.center.fleet.keys import spend
 from outrider.center.fleet.tag_rows import replace_tags
 from outrider.center.store.schema import agents, commands
 from outrider.center.store.writer import Transaction
+from outrider.domain.actors import Actor, ActorKind
 from outrider.domain.connection_states import APPROVAL, Approval
 from outrider.domain.errors import NotFound, OutriderError
 from outrider.domain.ids import AgentId, new_agent_id
@@ -42,7 +44,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     """What a person changes of an agent; None leaves it."""
 
     agent_id: AgentId
-    by: str
+    by: Actor
     label: str | None = None
     tags: tuple[str, ...] | None = None
 
@@ -52,14 +54,14 @@ class Say(msgspec.Struct, frozen=True, kw_only=True):
 
     agent_id: AgentId
     approval: Approval
-    by: str
+    by: Actor
 
 
 class Deletion(msgspec.Struct, frozen=True, kw_only=True):
     """An agent to be deleted."""
 
     agent_id: AgentId
-    by: str
+    by: Actor
 
 
 def no_such_agent(agent_id: str) -> NotFound:
@@ -118,6 +120,7 @@ class EnrolAgents:
             )
         )
         tx.event("agent.enrolled_again", row.id, {"approval": approval.value, "address": item.address})
+        _audit_enrolment(tx, item, "agent.enrol_again", agent_id=row.id, label=row.label, approval=approval)
         return Enrolled(
             agent_id=AgentId(row.id), approval=approval, label=row.label, fresh=True, key_id=item.key_id
         )
@@ -155,7 +158,21 @@ class EnrolAgents:
         tx.event(
             "agent.enrolled", agent_id, {"label": label, "approval": approval.value, "address": item.address}
         )
+        _audit_enrolment(tx, item, "agent.enrol", agent_id=agent_id, label=label, approval=approval)
         return Enrolled(agent_id=agent_id, approval=approval, label=label, fresh=True, key_id=item.key_id)
+
+
+def _audit_enrolment(
+    tx: Transaction, item: Enrolment, action: str, *, agent_id: str, label: str, approval: Approval
+) -> None:
+    agent = Actor(kind=ActorKind.AGENT, id=agent_id, name=label, via=item.key_id, address=item.address)
+    told = {
+        "approval": approval.value,
+        "enrolment_key": item.key_id,
+        "device_id": item.device_id,
+        "hostname": item.facts.hostname,
+    }
+    tx.audit(agent, action, agent_id, told)
 
 
 class ChangeAgents:
@@ -177,10 +194,18 @@ class ChangeAgents:
                 continue
             if item.tags is not None:
                 await replace_tags(tx, item.agent_id, item.tags)
-            changed = {"label": item.label, "tags": item.tags, "by": item.by}
-            tx.event("agent.changed", item.agent_id, {k: v for k, v in changed.items() if v is not None})
+            changed = {"label": item.label, "tags": item.tags}
+            said = {name: value for name, value in changed.items() if value is not None}
+            tx.event("agent.changed", item.agent_id, {**said, "by": item.by.name})
+            tx.audit(item.by, "agent.change", item.agent_id, said)
             results.append(None)
         return results
+
+
+_SAYING: Final = {
+    Approval.APPROVED: "agent.approve",
+    Approval.DECLINED: "agent.decline",
+}
 
 
 class SayApproval:
@@ -205,9 +230,10 @@ class SayApproval:
                 await tx.conn.execute(
                     sa.update(agents)
                     .where(agents.c.id == item.agent_id)
-                    .values(approval=item.approval.value, approved_by=item.by, approved_at=tx.now)
+                    .values(approval=item.approval.value, approved_by=item.by.name, approved_at=tx.now)
                 )
-                tx.event(f"agent.{item.approval.value}", item.agent_id, {"by": item.by})
+                tx.event(f"agent.{item.approval.value}", item.agent_id, {"by": item.by.name})
+                tx.audit(item.by, _SAYING[item.approval], item.agent_id, {"was": current})
                 results.append(True)
         return results
 
@@ -229,10 +255,21 @@ class DeleteAgents:
                 )
             )
             keys = [key for row in blobs for key in row if key is not None]
-            done = await tx.conn.execute(sa.delete(agents).where(agents.c.id == item.agent_id))
-            if done.rowcount:
-                tx.event("agent.deleted", item.agent_id, {"by": item.by})
-            results.append(keys if done.rowcount else no_such_agent(item.agent_id))
+            gone = (
+                await tx.conn.execute(
+                    sa.select(agents.c.label, agents.c.hostname, agents.c.device_id).where(
+                        agents.c.id == item.agent_id
+                    )
+                )
+            ).one_or_none()
+            if gone is None:
+                results.append(no_such_agent(item.agent_id))
+                continue
+            await tx.conn.execute(sa.delete(agents).where(agents.c.id == item.agent_id))
+            tx.event("agent.deleted", item.agent_id, {"by": item.by.name})
+            # The id alone would say nothing to anybody once the agent is gone.
+            tx.audit(item.by, "agent.delete", item.agent_id, gone._asdict())
+            results.append(keys)
         return results
 
 

@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 from sqlalchemy import bindparam, delete, func, select, tuple_
 
+from outrider.center.store import audit
 from outrider.center.store.schema import commands, events, idempotency, sessions
+from outrider.domain.actors import CENTER
+from outrider.domain.audit import REMOVE, removal_data
 from outrider.domain.command_states import ACTIVE
 from outrider.kit import logs
 
@@ -75,6 +78,7 @@ class Keep(msgspec.Struct, frozen=True, kw_only=True):
     #: After a command has ended; one that has not is kept.
     commands: float = 90 * _DAY
     idempotency: float = _DAY
+    audit: float = 365 * _DAY
 
 
 class Removed(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,6 +88,7 @@ class Removed(msgspec.Struct, frozen=True, kw_only=True):
     commands: int
     idempotency: int
     sessions: int
+    audit: int
     #: The blobs that belonged to the commands.
     blobs: tuple[str, ...]
 
@@ -141,6 +146,7 @@ class Retention:
             commands=count,
             idempotency=await self._repeat(self._removal(_REMOVE_ANSWERS, now - self._keep.idempotency)),
             sessions=await self._repeat(self._removal(_REMOVE_SESSIONS, now)),
+            audit=await self._remove_audit(now),
             blobs=blobs,
         )
         log.info(
@@ -149,6 +155,7 @@ class Retention:
             commands=removed.commands,
             idempotency=removed.idempotency,
             sessions=removed.sessions,
+            audit=removed.audit,
             blobs=len(removed.blobs),
         )
         return removed
@@ -182,6 +189,29 @@ class Retention:
                     break
                 last, count = position, count + 1
             await tx.conn.execute(_REMOVE_EVENTS, {"last": last})
+            return count
+
+        return remove
+
+    async def _remove_audit(self, now: float) -> int:
+        """Remove old entries of the audit log, and write down there that they are gone.
+
+        That entry grows old itself: a removal waits until a day's worth is due, so that a quiet center does
+        not write an entry every hour for one that it removes.
+        """
+        async with self._store.read() as conn:
+            oldest = await audit.oldest(conn)
+        if oldest is None or abs(now - oldest) < self._keep.audit + _DAY:
+            return 0
+        return await self._repeat(self._removal_of_audit(now))
+
+    def _removal_of_audit(self, now: float) -> Removal:
+        before, after = now - self._keep.audit, now + self._keep.audit
+
+        async def remove(tx: Transaction) -> int:
+            count, last = await audit.remove_oldest(tx.conn, before=before, after=after, limit=self._chunk)
+            if count:
+                tx.audit(CENTER, REMOVE, "audit", removal_data(count, last))
             return count
 
         return remove

@@ -4,7 +4,14 @@ Times are unix seconds. A state, an approval, a role is the text of its enum in 
 not know the lists, so that an older release beside a newer one reads what it can.
 """
 
-from outrider.center.store.schema.access import sessions, users
+from outrider.center.store.schema.access import (
+    api_tokens,
+    identities,
+    recovery_codes,
+    second_factors,
+    sessions,
+    users,
+)
 from outrider.center.store.schema.audit import audit
 from outrider.center.store.schema.base import metadata
 from outrider.center.store.schema.commands import (
@@ -16,7 +23,7 @@ from outrider.center.store.schema.commands import (
     idempotency,
 )
 from outrider.center.store.schema.dispatches import IS_UNFINISHED, dispatches
-from outrider.center.store.schema.fleet import agent_tags, agents, enrolment_keys
+from outrider.center.store.schema.fleet import agent_tags, agents, enrolment_keys, group_members, groups
 from outrider.center.store.schema.log import counters, events, meta
 
 __all__ = [
@@ -26,6 +33,7 @@ __all__ = [
     "IS_UNFINISHED",
     "agent_tags",
     "agents",
+    "api_tokens",
     "audit",
     "command_output",
     "commands",
@@ -33,9 +41,14 @@ __all__ = [
     "dispatches",
     "enrolment_keys",
     "events",
+    "group_members",
+    "groups",
     "idempotency",
+    "identities",
     "meta",
     "metadata",
+    "recovery_codes",
+    "second_factors",
     "sessions",
     "users",
 ]

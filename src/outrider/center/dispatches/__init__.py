@@ -1,0 +1,1 @@
+"""Dispatches: one command for the many hosts that a target means."""
