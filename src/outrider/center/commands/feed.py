@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final, Protocol
 
@@ -30,11 +30,16 @@ class Piece(msgspec.Struct, frozen=True):
     kept: bool
 
 
+def _nobody() -> None:
+    return
+
+
 class Follower:
     """One reader's end of the feed."""
 
-    def __init__(self) -> None:
-        """Begin with nothing waiting."""
+    def __init__(self, notify: Callable[[], None] = _nobody) -> None:
+        """Begin with nothing waiting; `notify` is called when something comes."""
+        self._notify = notify
         self._pieces: deque[Piece] = deque()
         self._size = 0
         self._changed = False
@@ -48,11 +53,13 @@ class Follower:
         self._pieces.append(piece)
         self._size += len(piece.data)
         self._news.set()
+        self._notify()
 
     def wake(self) -> None:
         """Tell of a change of state."""
         self._changed = True
         self._news.set()
+        self._notify()
 
     def take(self) -> tuple[list[Piece], bool]:
         """Take what waits: pieces of output, and whether the state has changed since."""
@@ -75,33 +82,46 @@ class Feed:
         """Take how to ask an agent for output as it comes."""
         self._watch = watch
         self._followers: dict[CommandId, set[Follower]] = {}
-        self._agents: dict[CommandId, AgentId] = {}
+        self._watched: dict[CommandId, tuple[AgentId, int]] = {}
 
     @contextmanager
     def follow(self, agent_id: AgentId, command_id: CommandId) -> Iterator[Follower]:
-        """Follow a command inside the block."""
-        follower = Follower()
+        """Follow a command inside the block; its host is asked for output that is kept nowhere, too."""
+        with self.listen(command_id) as follower:
+            _, readers = self._watched.get(command_id, (agent_id, 0))
+            self._watched[command_id] = (agent_id, readers + 1)
+            if not readers:
+                self._watch(agent_id, command_id, on=True)
+            try:
+                yield follower
+            finally:
+                _, readers = self._watched.pop(command_id)
+                if readers > 1:
+                    self._watched[command_id] = (agent_id, readers - 1)
+                else:
+                    self._watch(agent_id, command_id, on=False)
+
+    @contextmanager
+    def listen(self, command_id: CommandId, notify: Callable[[], None] = _nobody) -> Iterator[Follower]:
+        """Hear of a command inside the block: of what is kept of its output, and of its states."""
+        follower = Follower(notify)
         followers = self._followers.setdefault(command_id, set())
         followers.add(follower)
-        if len(followers) == 1:
-            self._agents[command_id] = agent_id
-            self._watch(agent_id, command_id, on=True)
         try:
             yield follower
         finally:
             followers.discard(follower)
             if not followers and self._followers.get(command_id) is followers:
                 del self._followers[command_id]
-                del self._agents[command_id]
-                self._watch(agent_id, command_id, on=False)
 
     def is_followed(self, command_id: CommandId) -> bool:
         """Tell whether anybody reads along."""
-        return command_id in self._followers
+        return command_id in self._watched
 
     def live(self, agent_id: AgentId, command_id: CommandId, piece: Piece) -> None:
         """Hand on what is kept nowhere else, if the command is of the agent that says it."""
-        if self._agents.get(command_id) == agent_id:
+        watched = self._watched.get(command_id)
+        if watched is not None and watched[0] == agent_id:
             self.output(command_id, piece)
 
     def output(self, command_id: CommandId, piece: Piece) -> None:

@@ -1,6 +1,5 @@
 """Following a command as it runs: its output from any offset, its states, its result."""
 
-import codecs
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from typing import Any, Final, NamedTuple
@@ -8,6 +7,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from outrider.center.commands import rows
+from outrider.center.commands.channels import Channel, Missed
 from outrider.center.commands.feed import Feed, Follower
 from outrider.center.commands.outputs import Outputs
 from outrider.center.commands.service import CommandService, CommandView
@@ -15,7 +15,7 @@ from outrider.center.store.engine import Store
 from outrider.domain.command_states import FINAL, CommandState
 from outrider.domain.errors import Invalid, NotFound
 from outrider.domain.ids import AgentId, CommandId
-from outrider.domain.output import STDERR, STDOUT, STREAM_NAMES
+from outrider.domain.output import STDERR, STDOUT
 from outrider.kit import sse
 from outrider.kit.clock import Clock
 
@@ -23,32 +23,6 @@ COMMENT_EVERY: Final = 15.0
 _LOOK_AGAIN: Final = 2.0
 _AT_ONCE: Final = 256 * 1024
 _CURSOR: Final = re.compile(r"[0-9]{1,18}-[0-9]{1,18}")
-
-
-class _Channel:
-    """One stream's place and its half-read character."""
-
-    def __init__(self, number: int, position: int) -> None:
-        self.name = STREAM_NAMES[number]
-        self.number = number
-        self.position = position
-        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-
-    def decode(self, data: bytes, *, final: bool = False) -> str:
-        self.position += len(data)
-        return self._decoder.decode(data, final)
-
-    def skip_to(self, offset: int) -> str:
-        """Jump over output that is not kept; return what a half-read character leaves."""
-        rest = self._decoder.decode(b"", final=True)
-        self._decoder.reset()
-        self.position = offset
-        return rest
-
-    @property
-    def resume_at(self) -> int:
-        """Where a reader that comes back has to go on."""
-        return self.position - len(self._decoder.getstate()[0])
 
 
 def parse_cursor(text: str | None) -> tuple[int, int]:
@@ -95,7 +69,7 @@ class Following:
         Each carries as id where a reader may resume. Kept output is never skipped; a reader that is
         too slow for what is only live is told with `missed`.
         """
-        channels = {STDOUT: _Channel(STDOUT, cursor[0]), STDERR: _Channel(STDERR, cursor[1])}
+        channels = {STDOUT: Channel(STDOUT, cursor[0]), STDERR: Channel(STDERR, cursor[1])}
         state: CommandState | None = None
         commented = self._clock.monotonic()
         with self._feed.follow(AgentId(agent_id), CommandId(command_id)) as follower:
@@ -123,7 +97,7 @@ class Following:
                     commented = self._clock.monotonic()
                     yield sse.comment("still here")
 
-    async def _look(self, agent_id: str, command_id: str, channels: dict[int, _Channel]) -> _Seen:
+    async def _look(self, agent_id: str, command_id: str, channels: dict[int, Channel]) -> _Seen:
         """Look once at what is on disk: the command, its output beyond the reader, at the end its result."""
         places = {channel.number: channel.position for channel in channels.values()}
         async with self._store.read() as conn:
@@ -132,7 +106,7 @@ class Following:
             over = row.state in FINAL and not pieces
             return _Seen(row, pieces, await self._service.view(conn, row) if over else None)
 
-    async def _live(self, follower: Follower, channels: dict[int, _Channel]) -> AsyncIterator[bytes]:
+    async def _live(self, follower: Follower, channels: dict[int, Channel]) -> AsyncIterator[bytes]:
         """Yield output as it comes, until the state changes or it is time to look at the store again."""
         until = self._clock.monotonic() + _LOOK_AGAIN
         while (left := until - self._clock.monotonic()) > 0:
@@ -151,44 +125,38 @@ class Following:
                 return
 
 
-def _show(pieces: rows.Pieces, channels: dict[int, _Channel]) -> Iterator[bytes]:
+def _show(pieces: rows.Pieces, channels: dict[int, Channel]) -> Iterator[bytes]:
     for number, found in pieces.items():
         for offset, data in found:
             yield from _put(channels[number], offset, data, channels)
 
 
-def _end(view: CommandView, channels: dict[int, _Channel]) -> Iterator[bytes]:
+def _end(view: CommandView, channels: dict[int, Channel]) -> Iterator[bytes]:
     """Give what is left of half-read characters, then the result."""
     for channel in channels.values():
-        if rest := channel.decode(b"", final=True):
+        if rest := channel.rest():
             yield _output(channel, channel.position, rest, channels)
     yield sse.encode("result", msgspec.json.encode(view), _cursor(channels))
 
 
-def _put(channel: _Channel, offset: int, data: bytes, channels: dict[int, _Channel]) -> list[bytes]:
+def _put(channel: Channel, offset: int, data: bytes, channels: dict[int, Channel]) -> list[bytes]:
     events = []
-    if offset > channel.position:
-        start = channel.position
-        if rest := channel.skip_to(offset):
-            events.append(_output(channel, start, rest, channels))
-        missed = {"stream": channel.name, "from": start, "to": offset}
-        events.append(_event("missed", missed, channels))
-    data = data[channel.position - offset :]
-    if data:
-        start = channel.resume_at
-        text = channel.decode(data)
-        if text:
-            events.append(_output(channel, start, text, channels))
+    for part in channel.take(offset, data):
+        if isinstance(part, Missed):
+            missed = {"stream": channel.name, "from": part.start, "to": part.end}
+            events.append(_event("missed", missed, channels))
+        else:
+            events.append(_output(channel, part.offset, part.text, channels))
     return events
 
 
-def _cursor(channels: dict[int, _Channel]) -> str:
+def _cursor(channels: dict[int, Channel]) -> str:
     return f"{channels[STDOUT].resume_at}-{channels[STDERR].resume_at}"
 
 
-def _event(kind: str, data: dict[str, Any], channels: dict[int, _Channel]) -> bytes:
+def _event(kind: str, data: dict[str, Any], channels: dict[int, Channel]) -> bytes:
     return sse.encode(kind, msgspec.json.encode(data), _cursor(channels))
 
 
-def _output(channel: _Channel, offset: int, text: str, channels: dict[int, _Channel]) -> bytes:
+def _output(channel: Channel, offset: int, text: str, channels: dict[int, Channel]) -> bytes:
     return _event("output", {"stream": channel.name, "offset": offset, "text": text}, channels)

@@ -75,10 +75,15 @@ _ENDED: Final = Query(
     .where(
         commands.c.dispatch_id == sa.bindparam("dispatch"),
         commands.c.settled >= sa.bindparam("since"),
+        sa.or_(commands.c.settled > sa.bindparam("since"), commands.c.id > sa.bindparam("after")),
     )
     .order_by(commands.c.settled, commands.c.id)
     .limit(sa.bindparam("most"))
-    .offset(sa.bindparam("skip"))
+)
+_COUNT_ENDED: Final = Query(
+    sa.select(sa.func.count()).where(
+        commands.c.dispatch_id == sa.bindparam("dispatch"), commands.c.settled < sa.bindparam("before")
+    )
 )
 _MEMBERS: Final = sa.select(
     commands.c.id.label("command_id"),
@@ -182,10 +187,15 @@ async def hosts_in(
 
 
 async def ended(
-    conn: Connection, dispatch_id: DispatchId, *, since: float, skip: int, most: int
+    conn: Connection, dispatch_id: DispatchId, *, since: float, after: str, most: int
 ) -> list[Ended]:
-    """List commands that were settled at or after a time, in that order."""
-    return await _ENDED.structs(conn, Ended, dispatch=dispatch_id, since=since, skip=skip, most=most)
+    """List commands by when they were settled: those after a time, and of that very time those after an id."""
+    return await _ENDED.structs(conn, Ended, dispatch=dispatch_id, since=since, after=after, most=most)
+
+
+async def count_ended(conn: Connection, dispatch_id: DispatchId, *, before: float) -> int:
+    """Count the commands that were settled before a time."""
+    return int(await _COUNT_ENDED.value(conn, dispatch=dispatch_id, before=before))
 
 
 async def due(conn: Connection, *, now: float, heard_since: float) -> set[DispatchId]:

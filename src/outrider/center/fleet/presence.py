@@ -210,6 +210,13 @@ class Presence:
         """Tell whether an agent has an open link."""
         return self._hub.get(agent_id) is not None
 
+    def counts_as_there(self, agent_id: AgentId) -> bool:
+        """Tell whether an agent is shown as online: it has a link, or was heard within our patience."""
+        if self._hub.get(agent_id) is not None:
+            return True
+        away = self._away.get(agent_id)
+        return away is not None and self._clock.monotonic() - away.heard < self.patience
+
     def takes_orders(self, agent_id: AgentId) -> bool:
         """Tell whether an agent has an open link on which it takes commands."""
         link = self._hub.get(agent_id)

@@ -1,7 +1,6 @@
 """Routes of the fleet (seed 002 and its contract)."""
 
 from typing import Annotated, Any, Final
-from urllib.parse import urlencode
 
 import msgspec
 from litestar import Request, Response, Router, delete, get, patch, post
@@ -14,6 +13,7 @@ from outrider.center.fleet.rows import AgentFilter
 from outrider.center.fleet.service import AgentSummary, AgentView, EnrolRequest, FleetService, MadeKey
 from outrider.center.http.addresses import client_address
 from outrider.center.http.callers import Caller, Open, access
+from outrider.center.http.paging import next_page
 from outrider.center.http.problems import documented
 from outrider.domain.connection_states import Approval, HostStatus
 from outrider.domain.roles import Role
@@ -85,9 +85,7 @@ async def list_agents(
     headers = {}
     if limit is not None and len(found) > limit:
         found = found[:limit]
-        asked = [(name, value) for name, value in request.query_params.multi_items() if name != "after"]
-        query = urlencode([*asked, ("after", found[-1].id)])
-        headers["Link"] = f'<{request.url.path}?{query}>; rel="next"'
+        headers["Link"] = next_page(request, found[-1].id)
     return Response(found, headers=headers)
 
 
