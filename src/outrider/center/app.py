@@ -40,10 +40,16 @@ from outrider.center.commands.reports import TakeReports
 from outrider.center.commands.routes import router as command_routes
 from outrider.center.commands.service import CommandService
 from outrider.center.commands.steps import LOSE_HOSTS, LostHost
+from outrider.center.dispatches.follow import DispatchFollowing
+from outrider.center.dispatches.routes import router as dispatch_routes
+from outrider.center.dispatches.runner import DispatchRunner
+from outrider.center.dispatches.service import DispatchService
+from outrider.center.dispatches.writes import AdvanceDispatches, CreateDispatches, Release
 from outrider.center.fleet.link_writes import Departure
 from outrider.center.fleet.presence import Presence
 from outrider.center.fleet.routes import router as fleet_routes
 from outrider.center.fleet.service import FleetService
+from outrider.center.fleet.targets import resolve
 from outrider.center.health.routes import Counted
 from outrider.center.health.routes import router as health_routes
 from outrider.center.health.service import HealthService
@@ -62,6 +68,7 @@ from outrider.center.security.authority import Authority, CertificateAuthority, 
 from outrider.center.security.sealing import Sealer, load_master_key
 from outrider.center.settings import Address, CenterSettings, parse_address
 from outrider.center.standing import Standing
+from outrider.center.store.connection import Connection
 from outrider.center.store.database import StoreUnusable
 from outrider.center.store.engine import Store, open_store
 from outrider.center.store.retention import Keep, Retention
@@ -139,6 +146,22 @@ class Center:
             AcceptCommands(self.presence.takes_orders, self.delivery.send),
             clock,
         )
+        release = Release(self.presence.takes_orders, self.presence.counts_as_there, self.delivery.send_all)
+        self.dispatches = DispatchService(
+            store,
+            CreateDispatches(release),
+            self.commands,
+            self.delivery,
+            _resolve,
+            clock,
+            patience=self.presence.patience,
+        )
+        self.dispatch_runner = DispatchRunner(
+            store, AdvanceDispatches(release), clock, patience=self.presence.patience
+        )
+        self.dispatch_following = DispatchFollowing(
+            store, self.dispatches, self.dispatch_runner, self.feed, self.outputs, clock
+        )
         self.following = Following(store, self.commands, self.feed, self.outputs, clock)
         self.polling = PollingService(store, self.presence, self.hub, self.delivery, reports, clock)
         self.audit = AuditService(store)
@@ -178,6 +201,7 @@ class Center:
             self.presence,
             self.expiry,
             self.resending,
+            self.dispatch_runner,
             self.archive,
             self.retention,
         ):
@@ -199,6 +223,8 @@ class Center:
             "fleet": self.fleet,
             "commands": self.commands,
             "following": self.following,
+            "dispatches": self.dispatches,
+            "dispatch_following": self.dispatch_following,
             "polling": self.polling,
             "audit": self.audit,
             "health": self.health,
@@ -209,6 +235,7 @@ class Center:
             access_routes(),
             fleet_routes(),
             command_routes(),
+            dispatch_routes(),
             live_routes(),
             audit_routes(),
             health_routes(),
@@ -246,6 +273,10 @@ def _always(part: Any) -> Any:
         return part
 
     return give
+
+
+async def _resolve(conn: Connection, target: str, heard_since: float) -> list[AgentId]:
+    return await resolve(conn, target, heard_since=heard_since)
 
 
 async def _forget(blobs: Blobs, keys: Sequence[str]) -> None:

@@ -32,6 +32,7 @@ VIEW: Final = {
     *("id", "agent_id", "type", "params", "status", "exit_code", "signal", "reason"),
     *("stdout", "stderr", "stdout_total", "stderr_total", "stdout_dropped", "stderr_dropped", "truncated"),
     *("created_by", "created", "sent", "started", "finished", "expires", "cancel_requested", "cancelled_by"),
+    *("dispatch_id", "held"),
 }
 
 

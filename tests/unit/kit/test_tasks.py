@@ -133,3 +133,64 @@ async def test_nothing_starts_outside_the_block() -> None:
     with pytest.raises(TasksClosed):
         tasks.spawn("too late", _forever())
     assert refused == ["while leaving"]
+
+
+async def test_what_never_waits_makes_no_task() -> None:
+    """Begun work that does not wait is done when `begin` returns."""
+    done: list[str] = []
+
+    async def work() -> None:
+        done.append("all")
+
+    async with Tasks("owner") as tasks:
+        tasks.begin("work", work())
+        assert (done, len(tasks)) == (["all"], 0)
+
+
+async def test_what_waits_goes_on_as_a_task() -> None:
+    """Begun work runs up to its first wait at once; results, errors and bare yields go on from there."""
+    done: list[object] = []
+    gate = asyncio.get_running_loop().create_future()
+
+    async def work() -> None:
+        done.append("begun")
+        done.append(await gate)
+        await asyncio.sleep(0)
+        with pytest.raises(LookupError):
+            await _fail()
+        done.append("ended")
+
+    async with Tasks("owner") as tasks:
+        tasks.begin("work", work())
+        assert (done, len(tasks)) == (["begun"], 1)
+        gate.set_result("opened")
+        while len(tasks):
+            await asyncio.sleep(0)
+    assert done == ["begun", "opened", "ended"]
+
+
+async def test_begun_work_is_cancelled_with_its_owner() -> None:
+    """What waits for an error gets it, and cancelling reaches the place where it waits."""
+    seen: list[str] = []
+
+    async def work(gate: asyncio.Future[None]) -> None:
+        try:
+            await gate
+        except LookupError:
+            seen.append("error")
+            await _forever()
+        finally:
+            seen.append("cleaned up")
+
+    loop = asyncio.get_running_loop()
+    failing = loop.create_future()
+    async with Tasks("owner") as tasks:
+        tasks.begin("failing", work(failing))
+        tasks.begin("waiting", work(loop.create_future()))
+        failing.set_exception(LookupError())
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert seen == ["error"]
+    assert sorted(seen) == ["cleaned up", "cleaned up", "error"]
+    with pytest.raises(TasksClosed):
+        tasks.begin("late", _forever())

@@ -66,7 +66,7 @@ class MissedEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def parse_cursor(text: str | None) -> float:
-    """Read a `Last-Event-ID` of this stream: when the last host ended that the reader knows. Raises `Invalid`."""
+    """Read a `Last-Event-ID`: when the last host ended that the reader knows. Raises `Invalid`."""
     if not text:
         return 0.0
     if _CURSOR.fullmatch(text) is None:
@@ -97,7 +97,9 @@ class _Live:
         if member.command_id in self.hosts:
             return
         self.hosts[member.command_id] = _Host(member)
-        self._stack.enter_context(self._feed.listen(member.command_id, partial(self._note, member.command_id)))
+        self._stack.enter_context(
+            self._feed.listen(member.command_id, partial(self._note, member.command_id))
+        )
         self._said[member.command_id] = None
 
     def take(self) -> list[_Host]:
@@ -130,10 +132,8 @@ class DispatchFollowing:
         self._outputs = outputs
         self._clock = clock
 
-    async def stream(
-        self, dispatch_id: str, since: float, shown: ShownOutput
-    ) -> AsyncGenerator[bytes, None]:
-        """Yield server-sent events: `dispatch`, `output` and `missed`, `command` at each host's end, then `end`.
+    async def stream(self, dispatch_id: str, since: float, shown: ShownOutput) -> AsyncGenerator[bytes, None]:
+        """Yield server-sent events: `dispatch`, `output` and `missed`, `command` at each end, at last `end`.
 
         The id of an event says when the last host ended that was told. A reader that resumes there may be
         told of hosts again that ended in the same moment, and gets `output` of hosts at work from its start.
@@ -175,14 +175,10 @@ class DispatchFollowing:
         except TimeoutError:
             return
 
-    async def _news_of(
-        self, view: DispatchView, live: "_Live | None", ends: "_Ends"
-    ) -> AsyncIterator[bytes]:
+    async def _news_of(self, view: DispatchView, live: "_Live | None", ends: "_Ends") -> AsyncIterator[bytes]:
         if live is not None:
             async with self._store.read() as conn:
-                for member in await rows.members(
-                    conn, DispatchId(view.id), states=ACTIVE, limit=MAX_LIVE
-                ):
+                for member in await rows.members(conn, DispatchId(view.id), states=ACTIVE, limit=MAX_LIVE):
                     if not member.held and len(live.hosts) < MAX_LIVE:
                         live.add(member)
             for host in live.take():

@@ -44,9 +44,7 @@ async def create_dispatch(
 ) -> DispatchView:
     """Send one command to all hosts that a target means."""
     caller = request.user
-    return await dispatches.create(
-        data, by=caller.actor, role=caller.role, idempotency_key=idempotency_key
-    )
+    return await dispatches.create(data, by=caller.actor, role=caller.role, idempotency_key=idempotency_key)
 
 
 @get("/dispatches", opt=access(Role.VIEWER))
@@ -87,9 +85,7 @@ async def list_results(
     status_code=200,
     responses=documented([404, 409]),
 )
-async def cancel_dispatch(
-    dispatch_id: FromPath[str], request: Asked, dispatches: Dispatches
-) -> DispatchView:
+async def cancel_dispatch(dispatch_id: FromPath[str], request: Asked, dispatches: Dispatches) -> DispatchView:
     """End a dispatch: nothing more is begun, and hosts at work are asked to end."""
     return await dispatches.cancel(dispatch_id, by=request.user.actor)
 

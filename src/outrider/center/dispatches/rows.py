@@ -189,7 +189,7 @@ async def hosts_in(
 async def ended(
     conn: Connection, dispatch_id: DispatchId, *, since: float, after: str, most: int
 ) -> list[Ended]:
-    """List commands by when they were settled: those after a time, and of that very time those after an id."""
+    """List commands by when they were settled, then by id: those after a time and an id."""
     return await _ENDED.structs(conn, Ended, dispatch=dispatch_id, since=since, after=after, most=most)
 
 

@@ -20,7 +20,7 @@ _ENDS: Final = frozenset(f"command.{state.value}" for state in FINAL)
 _CAME: Final = "agent.online"
 _SWEEP_SECONDS: Final = 2.0
 GATHER_SECONDS: Final = 0.2
-"""How long ends are gathered before a dispatch without limits is looked at: it waits for nothing but its end."""
+"""How long ends are gathered before a dispatch without limits is looked at, which only waits for its end."""
 
 log = logs.get(__name__)
 

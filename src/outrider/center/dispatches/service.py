@@ -284,7 +284,7 @@ class DispatchService:
     async def result(
         self, conn: Connection, agent_id: AgentId, command_id: CommandId, *, label: str, hostname: str
     ) -> HostResult:
-        """Show one host's command of this snapshot, with as much output as a history has. Raises `NotFound`."""
+        """Show one host's command of this snapshot, with a history's output. Raises `NotFound`."""
         view = await self._commands.view(conn, await self._commands.row(conn, agent_id, command_id))
         return HostResult(**msgspec.structs.asdict(view), label=label, hostname=hostname)
 

@@ -22,7 +22,7 @@ from outrider.domain.connection_states import Approval
 from outrider.domain.dispatches import Decision, DispatchState, Limits, Offline, decide
 from outrider.domain.errors import Conflict, NotFound
 from outrider.domain.ids import AgentId, CommandId, DispatchId, new_command_id
-from outrider.domain.targets import EmptyTarget
+from outrider.domain.targets.errors import EmptyTarget
 from outrider.protocol.messages import Order
 
 IsThere = Callable[[AgentId], bool]
@@ -78,9 +78,7 @@ _APPROVED: Final = Query(
 )
 _HELD: Final = Query(
     sa.select(commands.c.id, commands.c.agent_id)
-    .where(
-        commands.c.dispatch_id == sa.bindparam("dispatch"), IS_ACTIVE, commands.c.held.is_(sa.true())
-    )
+    .where(commands.c.dispatch_id == sa.bindparam("dispatch"), IS_ACTIVE, commands.c.held.is_(sa.true()))
     .order_by(commands.c.id)
 )
 _QUEUED: Final = Query(
@@ -118,9 +116,7 @@ class Release:
     """Gives commands to their hosts inside a transaction: `sent` where a link is open here."""
 
     def __init__(self, takes_orders: IsThere, is_there: IsThere, deliver: DeliverAll) -> None:
-        """Take whether a host has a link here that takes commands, whether it is there at all, and how
-        orders are sent.
-        """
+        """Take whether a host has a link here that takes commands, and whether it is there at all."""
         self.takes_orders = takes_orders
         self.is_there = is_there
         self._deliver = deliver
@@ -155,7 +151,7 @@ class CreateDispatches:
 
     async def _create(self, tx: Transaction, item: NewDispatch) -> DispatchId | Exception:
         if item.idempotency_key:
-            first = await _ANSWERED.value(tx.conn, scope=item.scope, key=item.idempotency_key)
+            first: str | None = await _ANSWERED.value(tx.conn, scope=item.scope, key=item.idempotency_key)
             if first is not None:
                 return DispatchId(first)
         approved = {AgentId(row[0]) for row in await _APPROVED.all(tx.conn, ids=item.hosts)}
@@ -219,9 +215,7 @@ class CreateDispatches:
         orders: list[tuple[AgentId, Order]] = []
         # Ids sort by the order of the hosts: what is asked first is also shown first.
         for host, command_id in zip(hosts, sorted(new_command_id(tx.now) for _ in hosts), strict=True):
-            is_held = item.limits.concurrency is not None and (
-                free <= 0 or not self._release.is_there(host)
-            )
+            is_held = item.limits.concurrency is not None and (free <= 0 or not self._release.is_there(host))
             state = CommandState.QUEUED if is_held else self._release.state_for(host)
             free -= not is_held
             if state is CommandState.SENT:
@@ -269,9 +263,7 @@ class AdvanceDispatches:
             if row is None or row.finished is not None:
                 results.append(Advanced(is_over=True, is_limited=False))
                 continue
-            decision = decide(
-                row.state, row.limits, tallies[dispatch_id], time_is_over=tx.now > row.expires
-            )
+            decision = decide(row.state, row.limits, tallies[dispatch_id], time_is_over=tx.now > row.expires)
             await self._carry_out(tx, row, decision)
             is_limited = row.limits.concurrency is not None or row.limits.max_failures is not None
             results.append(Advanced(is_over=decision.is_over, is_limited=is_limited))

@@ -81,8 +81,7 @@ class Counted:
 
         async def counted(message: Message) -> None:
             if message["type"] == "http.response.start":
-                self._health.seconds.observe(time.perf_counter() - begun)
-                self._health.requests.labels(scope["method"], message["status"]).inc()
+                self._health.answered(scope["method"], message["status"], time.perf_counter() - begun)
             await send(message)
 
         await self._app(scope, receive, counted)

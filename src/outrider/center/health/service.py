@@ -39,15 +39,26 @@ class HealthService:
         )
         self._cpu = Gauge("outrider_cpu_seconds", "CPU time of the center.", registry=self._registry)
         self._files = Gauge("outrider_open_files", "Open file descriptors.", registry=self._registry)
-        self.requests = Counter(
+        self._requests = Counter(
             "outrider_requests", "Requests answered.", ["method", "status"], registry=self._registry
         )
-        self.seconds = Histogram(
+        self._seconds = Histogram(
             "outrider_request_seconds",
             "Time to the first byte of answers.",
             buckets=_BUCKETS,
             registry=self._registry,
         )
+
+        self._by_answer: dict[tuple[str, int], Counter] = {}
+
+    def answered(self, method: str, status: int, seconds: float) -> None:
+        """Count a request by its method and status; `seconds` is how long its answer took to begin."""
+        self._seconds.observe(seconds)
+        # Looking a counter up by its labels costs more than counting.
+        counter = self._by_answer.get((method, status))
+        if counter is None:
+            counter = self._by_answer[method, status] = self._requests.labels(method, status)
+        counter.inc()
 
     async def check(self) -> None:
         """Raise `Unavailable` when the store does not answer."""

@@ -60,7 +60,7 @@ class Hub:
         link = self._links.get(agent_id)
         if link is None or not link.queue(messages):
             return False
-        self._tasks.spawn(f"send to {agent_id}", self._flush(link))
+        self._tasks.begin("send", self._flush(link))
         return True
 
     def cut(self, link: OpenLink, code: int, reason: str) -> bool:

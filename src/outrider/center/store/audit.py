@@ -38,14 +38,8 @@ class Draft(msgspec.Struct, frozen=True):
 _HEAD_KEY: Final = "audit_head"
 _ANCHOR_KEY: Final = "audit_anchor"
 _COLUMNS: Final = tuple(column.name for column in audit.c)
-<<<<<<< HEAD
-_HEAD: Final = Query(select(meta.c.value).where(meta.c.key == _HEAD_KEY))
+_FACT: Final = Query(select(meta.c.value).where(meta.c.key == bindparam("wanted")))
 _MOVE_HEAD: Final = Query(update(meta).where(meta.c.key == _HEAD_KEY).values(value=bindparam("head")))
-=======
-_FACT: Final = select(meta.c.value).where(meta.c.key == bindparam("wanted"))
-_MOVE_HEAD: Final = (
-    update(meta).where(meta.c.key == _HEAD_KEY).values(value=bindparam("head", type_=meta.c.value.type))
-)
 # The data as it is kept: what is no JSON any more must be found, not raised over.
 _STORED: Final = [type_coerce(column, Text) if column is audit.c.data else column for column in audit.c]
 _AFTER: Final = (
@@ -58,7 +52,6 @@ _OLDEST: Final = (
     select(audit.c.number, audit.c.time, audit.c.hash).order_by(audit.c.number).limit(bindparam("limit"))
 )
 _REMOVE: Final = delete(audit).where(audit.c.number <= bindparam("last"))
->>>>>>> main
 _APPEND: Final = Bulk(insert(audit), _COLUMNS)
 _encode: Final = msgspec.json.Encoder().encode
 _decode_data: Final = msgspec.json.Decoder(dict[str, Any]).decode
@@ -71,9 +64,6 @@ def draft(actor: Actor, action: str, subject: str, data: Mapping[str, Any]) -> D
 
 async def head(conn: Connection) -> Head:
     """Return the newest entry's number and hash."""
-<<<<<<< HEAD
-    text: str | None = await _HEAD.value(conn)
-=======
     return await _kept(conn, _HEAD_KEY)
 
 
@@ -83,8 +73,7 @@ async def anchor(conn: Connection) -> Head:
 
 
 async def _kept(conn: Connection, key: str) -> Head:
-    text: str | None = (await conn.execute(_FACT, {"wanted": key})).scalar_one_or_none()
->>>>>>> main
+    text: str | None = await _FACT.value(conn, wanted=key)
     return FIRST if text is None else parse_head(text)
 
 
@@ -92,11 +81,7 @@ async def append(conn: Connection, drafts: Sequence[Draft], *, time: float) -> N
     """Number, chain and write the drafts, inside the caller's transaction, whose turn it is to write."""
     if not drafts:
         return
-<<<<<<< HEAD
-    kept: str | None = await _HEAD.value(conn)
-=======
-    kept = (await conn.execute(_FACT, {"wanted": _HEAD_KEY})).scalar_one_or_none()
->>>>>>> main
+    kept: str | None = await _FACT.value(conn, wanted=_HEAD_KEY)
     last = FIRST if kept is None else parse_head(kept)
     rows: list[dict[str, Any]] = []
     for each in drafts:
