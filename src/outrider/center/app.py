@@ -55,6 +55,7 @@ from outrider.center.fleet.link_writes import Departure
 from outrider.center.fleet.presence import Presence
 from outrider.center.fleet.routes import router as fleet_routes
 from outrider.center.fleet.service import FleetService
+from outrider.center.fleet.target_routes import router as target_routes
 from outrider.center.health.routes import Counted
 from outrider.center.health.routes import router as health_routes
 from outrider.center.health.service import HealthService
@@ -242,6 +243,7 @@ class Center:
         rooms = [
             access_routes(),
             fleet_routes(),
+            target_routes(),
             command_routes(),
             live_routes(),
             audit_routes(),

@@ -48,6 +48,7 @@ ROUTES: Final[dict[tuple[str, str], Role | str]] = {
     ("POST", "/api/agents/{agent_id}/commands/{command_id}/cancel"): Role.OPERATOR,
     ("GET", "/api/agents/{agent_id}/commands/{command_id}/stream"): Role.VIEWER,
     ("POST", "/api/agents/{agent_id}/report"): AGENT,
+    ("POST", "/api/targets/preview"): Role.VIEWER,
     ("GET", "/api/events"): Role.VIEWER,
     ("GET", "/api/audit"): Role.ADMIN,
     ("GET", "/api/audit/verify"): Role.ADMIN,
