@@ -21,8 +21,19 @@ from litestar.exceptions import HTTPException
 from litestar.types import ASGIApp
 
 from outrider import __version__
+from outrider.center.access.authentication import Authentication
+from outrider.center.access.hashing import Hashing
+from outrider.center.access.known import KnownCallers
+from outrider.center.access.own_password import OwnPasswords
 from outrider.center.access.routes import router as access_routes
-from outrider.center.access.service import FIRST_USER, AccessService
+from outrider.center.access.second_factor import SecondFactors
+from outrider.center.access.sessions import Sessions
+from outrider.center.access.sign_in import FIRST_USER, SignIn
+from outrider.center.access.signing import Signing
+from outrider.center.access.stream_tokens import StreamTokens
+from outrider.center.access.throttle import Throttle
+from outrider.center.access.tokens import ApiTokens
+from outrider.center.access.users import Users
 from outrider.center.audit.routes import router as audit_routes
 from outrider.center.audit.service import AuditService
 from outrider.center.blobs import Blobs, open_blobs
@@ -49,6 +60,7 @@ from outrider.center.fleet.link_writes import Departure
 from outrider.center.fleet.presence import Presence
 from outrider.center.fleet.routes import router as fleet_routes
 from outrider.center.fleet.service import FleetService
+from outrider.center.fleet.target_routes import router as target_routes
 from outrider.center.fleet.targets import resolve
 from outrider.center.health.routes import Counted
 from outrider.center.health.routes import router as health_routes
@@ -106,6 +118,7 @@ class Center:
         standing: Standing,
         blobs: Blobs,
         authority: Authority | None,
+        sealer: Sealer,
     ) -> None:
         """Wire the parts that are open already."""
         self.settings = settings
@@ -120,7 +133,22 @@ class Center:
         self.event_log = EventLog(store, self.bus, clock)
         pins = authority.pins() if authority else frozenset()
 
-        self.access = AccessService(store, clock, session_seconds=settings.session_hours * 3600)
+        known, hashing, throttle = KnownCallers(clock), Hashing(), Throttle(clock)
+        signing = Signing(store, sealer)
+        self.authentication = Authentication(store, clock, signing, known, StreamTokens(clock))
+        self.own_passwords = OwnPasswords(store, hashing, throttle, known)
+        self.second_factors = SecondFactors(store, clock, sealer, self.own_passwords, known)
+        self.sign_in = SignIn(
+            store,
+            clock,
+            hashing,
+            throttle,
+            self.second_factors,
+            session_seconds=settings.session_hours * 3600,
+        )
+        self.sessions = Sessions(store, clock, known)
+        self.users = Users(store, clock, hashing, known)
+        self.api_tokens = ApiTokens(store, clock, signing, known)
         self.presence = Presence(
             store,
             self.hub,
@@ -152,12 +180,12 @@ class Center:
             CreateDispatches(release),
             self.commands,
             self.delivery,
-            _resolve,
+            self._resolve,
             clock,
-            patience=self.presence.patience,
+            heard_since=self.presence.heard_since,
         )
         self.dispatch_runner = DispatchRunner(
-            store, AdvanceDispatches(release), clock, patience=self.presence.patience
+            store, AdvanceDispatches(release), clock, heard_since=self.presence.heard_since
         )
         self.dispatch_following = DispatchFollowing(
             store, self.dispatches, self.dispatch_runner, self.feed, self.outputs, clock
@@ -193,6 +221,7 @@ class Center:
     def join(self, tree: Supervisor) -> None:
         """Add the center's services to `tree`, in the order in which they start."""
         tree.add(self.store.writer, essential=True)
+        tree.add(self.authentication)
         tree.add(self._standing)
         tree.add(self.bus)
         tree.add(_TaskService(self.tasks))
@@ -210,6 +239,9 @@ class Center:
     def _watch(self, agent_id: AgentId, command_id: CommandId, *, on: bool) -> None:
         self.hub.post(agent_id, (Watch(id=command_id, on=on),))
 
+    async def _resolve(self, conn: Connection, target: str) -> list[AgentId]:
+        return await resolve(conn, target, heard_since=self.presence.heard_since())
+
     async def _lose(self, departures: Sequence[Departure]) -> None:
         lost = [LostHost(agent_id=each.agent_id, fence=each.fence) for each in departures]
         answers = await self.store.writer.submit_many(LOSE_HOSTS, lost)
@@ -219,7 +251,13 @@ class Center:
 
     def _routes(self, standing: Standing) -> Litestar:
         parts: dict[str, Any] = {
-            "access_service": self.access,
+            "sign_in": self.sign_in,
+            "authentication": self.authentication,
+            "own_passwords": self.own_passwords,
+            "second_factors": self.second_factors,
+            "sessions": self.sessions,
+            "users": self.users,
+            "api_tokens": self.api_tokens,
             "fleet": self.fleet,
             "commands": self.commands,
             "following": self.following,
@@ -234,6 +272,7 @@ class Center:
         rooms = [
             access_routes(),
             fleet_routes(),
+            target_routes(),
             command_routes(),
             dispatch_routes(),
             live_routes(),
@@ -255,7 +294,7 @@ class Center:
             logging_config=None,
             state=State(
                 {
-                    "access": self.access,
+                    "access": self.authentication,
                     "authority": self.authority.chain_pem() if self.authority else b"",
                     "about": lambda: _about(standing),
                 }
@@ -273,10 +312,6 @@ def _always(part: Any) -> Any:
         return part
 
     return give
-
-
-async def _resolve(conn: Connection, target: str, heard_since: float) -> list[AgentId]:
-    return await resolve(conn, target, heard_since=heard_since)
 
 
 async def _forget(blobs: Blobs, keys: Sequence[str]) -> None:
@@ -310,7 +345,7 @@ class _FirstUser:
 
     async def serve(self, ready: Ready) -> None:
         """Do it, and end; `password` is then the one that was made, if one was."""
-        self.password = await self._center.access.begin(self._center.settings.admin_password or None)
+        self.password = await self._center.sign_in.begin(self._center.settings.admin_password or None)
         ready()
 
 
@@ -378,13 +413,12 @@ def _addresses(settings: CenterSettings) -> tuple[Address | None, Address | None
     return plain, tls
 
 
-def _open_authority(settings: CenterSettings, home: Path, clock: Clock) -> Authority:
+def _open_authority(settings: CenterSettings, home: Path, clock: Clock, sealer: Sealer) -> Authority:
     if settings.tls_certificate:
         ca = Path(settings.tls_authority) if settings.tls_authority else None
         return load_supplied(
             Path(settings.tls_certificate), Path(settings.tls_key), ca, clock_time=clock.time
         )
-    sealer = Sealer(load_master_key(home, settings.master_key or None))
     return CertificateAuthority.load_or_create(home / "ca", sealer, clock.time)
 
 
@@ -407,12 +441,19 @@ async def _run(settings: CenterSettings, environ: Mapping[str, str]) -> int:
     home = settings.home.expanduser()
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     plain, tls = _addresses(settings)
-    authority = await asyncio.to_thread(_open_authority, settings, home, clock) if tls else None
+    sealer = Sealer(await asyncio.to_thread(load_master_key, home, settings.master_key or None))
+    authority = await asyncio.to_thread(_open_authority, settings, home, clock, sealer) if tls else None
     store = await open_store(settings.database_url or None, home=home, clock=clock)
     try:
         standing = await Standing.load(store)
         center = Center(
-            settings, clock, store, standing, open_blobs(settings.blobs_url or None, home=home), authority
+            settings,
+            clock,
+            store,
+            standing,
+            open_blobs(settings.blobs_url or None, home=home),
+            authority,
+            sealer,
         )
         listeners: list[Listener] = []
         if plain:

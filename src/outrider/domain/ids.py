@@ -14,6 +14,7 @@ CommandId = NewType("CommandId", str)
 DispatchId = NewType("DispatchId", str)
 UserId = NewType("UserId", str)
 SessionId = NewType("SessionId", str)
+TokenId = NewType("TokenId", str)
 KeyId = NewType("KeyId", str)
 DeviceId = NewType("DeviceId", str)
 
@@ -53,6 +54,11 @@ def new_user_id(now: float) -> UserId:
 def new_session_id(now: float) -> SessionId:
     """Make the id of a signed-in session opened at unix time `now`."""
     return SessionId(f"ses_{_tail(now)}")
+
+
+def new_token_id(now: float) -> TokenId:
+    """Make the id of an API token made at unix time `now`."""
+    return TokenId(f"tok_{_tail(now)}")
 
 
 def has_shape(text: str, prefix: str) -> bool:

@@ -16,5 +16,12 @@ class Role(StrEnum):
         """Tell whether this role holds the rights of `needed`."""
         return _RANK[self] >= _RANK[needed]
 
+    def may_manage(self, *others: "Role") -> bool:
+        """Tell whether who has this role may act on users of the others, or give these roles away.
+
+        An admin manages users up to admins; nobody reaches above their own role.
+        """
+        return self.covers(Role.ADMIN) and all(self.covers(other) for other in others)
+
 
 _RANK: Final = {role: rank for rank, role in enumerate(Role)}

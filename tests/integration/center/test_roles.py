@@ -23,8 +23,16 @@ _GUARDED: Final = [
 ]
 
 
+class _Named(dict[str, str]):
+    """Ids that exist nowhere, for whatever a path names."""
+
+    def __missing__(self, key: str) -> str:
+        """Make one up."""
+        return "nothing"
+
+
 def _filled(path: str) -> str:
-    return path.format(agent_id=_AGENT_ID, command_id=_COMMAND, key_id="nosuchkey", path="nothing")
+    return path.format_map(_Named({"agent_id": _AGENT_ID, "command_id": _COMMAND}))
 
 
 async def _status(api: Api, method: str, path: str, headers: dict[str, str]) -> int:

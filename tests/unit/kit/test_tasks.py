@@ -151,6 +151,7 @@ async def test_what_waits_goes_on_as_a_task() -> None:
     """Begun work runs up to its first wait at once; results, errors and bare yields go on from there."""
     done: list[object] = []
     gate = asyncio.get_running_loop().create_future()
+    over = asyncio.Event()
 
     async def work() -> None:
         done.append("begun")
@@ -158,15 +159,14 @@ async def test_what_waits_goes_on_as_a_task() -> None:
         await asyncio.sleep(0)
         with pytest.raises(LookupError):
             await _fail()
-        done.append("ended")
+        over.set()
 
     async with Tasks("owner") as tasks:
         tasks.begin("work", work())
         assert (done, len(tasks)) == (["begun"], 1)
         gate.set_result("opened")
-        while len(tasks):
-            await asyncio.sleep(0)
-    assert done == ["begun", "opened", "ended"]
+        await over.wait()
+    assert done == ["begun", "opened"]
 
 
 async def test_begun_work_is_cancelled_with_its_owner() -> None:

@@ -51,12 +51,12 @@ async def create_dispatch(
 async def list_dispatches(
     request: Asked,
     dispatches: Dispatches,
-    state: FromQuery[DispatchState | None] = None,
+    in_state: Annotated[DispatchState | None, QueryParameter(name="state")] = None,
     limit: Annotated[int, QueryParameter(ge=1, le=MAX_PAGE)] = _PAGE,
     after: FromQuery[str | None] = None,
 ) -> Response[list[DispatchSummary]]:
     """List dispatches, newest first; the next page's address is in a `Link` header."""
-    found = await dispatches.list(limit=limit, before=after, state=state)
+    found = await dispatches.list(limit=limit, before=after, state=in_state)
     headers = {"Link": next_page(request, found[-1].id)} if len(found) == limit else {}
     return Response(found, headers=headers)
 
@@ -71,12 +71,12 @@ async def show_dispatch(dispatch_id: FromPath[str], dispatches: Dispatches) -> D
 async def list_results(
     dispatch_id: FromPath[str],
     dispatches: Dispatches,
-    state: FromQuery[CommandState | None] = None,
+    in_state: Annotated[CommandState | None, QueryParameter(name="state")] = None,
     limit: Annotated[int, QueryParameter(ge=1, le=MAX_PAGE)] = _PAGE,
     after: FromQuery[str | None] = None,
 ) -> Page:
     """Show what became of a dispatch on each host, with output."""
-    return await dispatches.results(dispatch_id, state=state, after=after, limit=limit)
+    return await dispatches.results(dispatch_id, state=in_state, after=after, limit=limit)
 
 
 @post(

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from outrider.center.store.connection import Connection
 from outrider.center.store.query import Query, one_of
+from outrider.center.store.rows import as_struct
 from outrider.center.store.schema import IS_ACTIVE, IS_UNFINISHED, agents, commands, dispatches
 from outrider.domain.command_states import CommandState
 from outrider.domain.dispatches import DispatchState, Limits, Offline, Tally
@@ -85,16 +86,26 @@ _COUNT_ENDED: Final = Query(
         commands.c.dispatch_id == sa.bindparam("dispatch"), commands.c.settled < sa.bindparam("before")
     )
 )
-_MEMBERS: Final = sa.select(
-    commands.c.id.label("command_id"),
-    commands.c.agent_id,
-    agents.c.label,
-    agents.c.hostname,
-    commands.c.state,
-    commands.c.held,
-    agents.c.linked,
-    agents.c.last_seen,
-).join(agents, agents.c.id == commands.c.agent_id)
+_MEMBERS: Final = Query(
+    sa.select(
+        commands.c.id.label("command_id"),
+        commands.c.agent_id,
+        agents.c.label,
+        agents.c.hostname,
+        commands.c.state,
+        commands.c.held,
+        agents.c.linked,
+        agents.c.last_seen,
+    )
+    .join(agents, agents.c.id == commands.c.agent_id)
+    .where(
+        commands.c.dispatch_id == sa.bindparam("dispatch"),
+        commands.c.id > sa.bindparam("after"),
+        one_of(commands.c.state, "states"),
+    )
+    .order_by(commands.c.id)
+    .limit(sa.bindparam("most"))
+)
 _NAMES: Final = Query(
     sa.select(agents.c.id, agents.c.label, agents.c.hostname).where(one_of(agents.c.id, "agents"))
 )
@@ -141,7 +152,7 @@ async def page(
         query = query.where(dispatches.c.id < before)
     if state is not None:
         query = query.where(dispatches.c.state == state.value)
-    return await Query(query).structs(conn, DispatchRow)
+    return [as_struct(row, DispatchRow) for row in await conn.execute(query)]
 
 
 async def tallies(conn: Connection, ids: Sequence[DispatchId]) -> dict[DispatchId, Tally]:
@@ -160,17 +171,15 @@ async def members(
     conn: Connection,
     dispatch_id: DispatchId,
     *,
-    states: Collection[CommandState] | None = None,
+    states: Collection[CommandState] = frozenset(CommandState),
     after: str | None = None,
     limit: int,
 ) -> list[Member]:
-    """List a dispatch's hosts in the order of its commands; with `states`, those whose command is in one."""
-    query = _MEMBERS.where(commands.c.dispatch_id == dispatch_id).order_by(commands.c.id).limit(limit)
-    if states is not None:
-        query = query.where(commands.c.state.in_(sorted(state.value for state in states)))
-    if after is not None:
-        query = query.where(commands.c.id > after)
-    return await Query(query).structs(conn, Member)
+    """List a dispatch's hosts whose command is in one of `states`, in the order of its commands."""
+    wanted = sorted(state.value for state in states)
+    return await _MEMBERS.structs(
+        conn, Member, dispatch=dispatch_id, states=wanted, after=after or "", most=limit
+    )
 
 
 async def names(conn: Connection, ids: Sequence[AgentId]) -> dict[AgentId, tuple[str, str]]:

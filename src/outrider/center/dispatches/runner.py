@@ -1,7 +1,7 @@
 """What keeps dispatches going: each end of a command may release the next one."""
 
 import asyncio
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
@@ -30,12 +30,14 @@ class DispatchRunner:
 
     name = "dispatch runner"
 
-    def __init__(self, store: Store, advance: AdvanceDispatches, clock: Clock, *, patience: float) -> None:
-        """Take the store; a host that was heard within `patience` seconds counts as there."""
+    def __init__(
+        self, store: Store, advance: AdvanceDispatches, clock: Clock, *, heard_since: Callable[[], float]
+    ) -> None:
+        """Take the store; a host that was heard since that time counts as there."""
         self._store = store
         self._advance = advance
         self._clock = clock
-        self._patience = patience
+        self._heard_since = heard_since
         self._due: set[DispatchId] = set()
         self._wake = asyncio.Event()
         # A dispatch without limits waits for nothing but its end; one with a limit for each host.
@@ -97,10 +99,9 @@ class DispatchRunner:
             await self._advance_all(due)
 
     async def _sweep(self) -> None:
-        now = self._clock.time()
         try:
             async with self._store.read() as conn:
-                found = await rows.due(conn, now=now, heard_since=now - self._patience)
+                found = await rows.due(conn, now=self._clock.time(), heard_since=self._heard_since())
         except Unavailable as error:
             log.warning("dispatches can't be looked at; the next sweep tries again", reason=error.detail)
             return

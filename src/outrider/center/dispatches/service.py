@@ -34,8 +34,8 @@ UNANSWERED: Final = 100
 """How many hosts that have not answered a dispatch names; `commands` lists them all."""
 MAX_PAGE: Final = 1_000
 
-Resolve = Callable[[Connection, str, float], Awaitable[list[AgentId]]]
-"""Finds the approved agents that a target means; the last is since when a host counts as heard."""
+Resolve = Callable[[Connection, str], Awaitable[list[AgentId]]]
+"""Finds the approved agents that a target means. Raises `InvalidTarget` or `EmptyTarget`."""
 
 
 class DispatchBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -140,16 +140,16 @@ class DispatchService:
         resolve: Resolve,
         clock: Clock,
         *,
-        patience: float,
+        heard_since: Callable[[], float],
     ) -> None:
-        """Take the parts; a host that was heard within `patience` seconds counts as there."""
+        """Take the parts; a host that was heard since that time counts as there."""
         self._store = store
         self._create = create
         self._commands = commands
         self._delivery = delivery
         self._resolve = resolve
         self._clock = clock
-        self._patience = patience
+        self._heard_since = heard_since
 
     async def create(
         self,
@@ -167,7 +167,7 @@ class DispatchService:
         check(body.type, body.params, role)
         allowed_failures(body.max_failures, 1)
         async with self._store.scan() as conn:
-            hosts = await self._resolve(conn, body.target, self._heard_since())
+            hosts = await self._resolve(conn, body.target)
         return await self._begin(
             body, hosts, by=by, idempotency_key=idempotency_key, origin=origin, retry_of=None
         )
@@ -271,7 +271,11 @@ class DispatchService:
         async with self._store.scan() as conn:
             row = await self._row(conn, dispatch_id)
             found = await rows.members(
-                conn, row.id, states=None if state is None else {state}, after=after, limit=limit + 1
+                conn,
+                row.id,
+                states=frozenset(CommandState) if state is None else {state},
+                after=after,
+                limit=limit + 1,
             )
             shown = [
                 await self.result(
@@ -305,9 +309,6 @@ class DispatchService:
         if row is None:
             raise no_such_dispatch(dispatch_id)
         return row
-
-    def _heard_since(self) -> float:
-        return self._clock.time() - self._patience
 
     def _member(self, member: Member) -> MemberView:
         is_there = member.linked is not None or member.last_seen >= self._heard_since()

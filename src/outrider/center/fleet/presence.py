@@ -79,6 +79,10 @@ class Presence:
         """How long an agent may be silent and still count as there, in seconds."""
         return SILENCE * self._heartbeat
 
+    def heard_since(self) -> float:
+        """Say since when, in unix time, an agent without a link must have been heard to count as there."""
+        return self._clock.time() - self.patience
+
     async def admit(self, agent_id: str, key: str) -> AgentId:
         """Check an agent's key.
 

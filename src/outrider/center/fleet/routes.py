@@ -69,10 +69,14 @@ async def list_agents(
     tag: FromQuery[str | None] = None,
     status: FromQuery[HostStatus | None] = None,
     q: FromQuery[str | None] = None,
+    target: FromQuery[str | None] = None,
     limit: Annotated[int | None, QueryParameter(ge=1, le=MAX_PAGE)] = None,
     after: FromQuery[str | None] = None,
 ) -> Response[list[AgentSummary]]:
-    """List agents in the order they enrolled; with `limit`, `Link` names the next page."""
+    """List agents in the order they enrolled; with `limit`, `Link` names the next page.
+
+    `target` is a target expression; unlike a dispatch's, it means hosts that are not approved too.
+    """
     wanted = AgentFilter(
         heard_since=0.0,
         tag=tag,
@@ -81,7 +85,7 @@ async def list_agents(
         after=after,
         limit=None if limit is None else limit + 1,
     )
-    found = await fleet.find(wanted)
+    found = await fleet.find(wanted, target)
     headers = {}
     if limit is not None and len(found) > limit:
         found = found[:limit]

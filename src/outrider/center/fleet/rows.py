@@ -60,9 +60,15 @@ _LISTED = [agents.c[name] for name in AgentRow.__struct_fields__]
 _DETAILED = [agents.c[name] for name in AgentDetail.__struct_fields__]
 
 
-def _status(wanted: HostStatus, heard_since: float) -> sa.ColumnElement[bool]:
+def is_there(heard_since: float) -> sa.ColumnElement[bool]:
+    """Make the condition that an agent has an open link or was heard since then."""
+    return sa.or_(agents.c.linked.is_not(None), agents.c.last_seen >= heard_since)
+
+
+def has_status(wanted: HostStatus, heard_since: float) -> sa.ColumnElement[bool]:
+    """Make the condition that an agent has this status; `heard_since` as in `AgentFilter`."""
     approved = agents.c.approval == Approval.APPROVED.value
-    there = sa.or_(agents.c.linked.is_not(None), agents.c.last_seen >= heard_since)
+    there = is_there(heard_since)
     match wanted:
         case HostStatus.ONLINE:
             return sa.and_(approved, there)
@@ -87,11 +93,18 @@ def _tagged(tag: str) -> sa.ColumnElement[bool]:
     return sa.exists().where(same)
 
 
-async def list_agents(conn: Connection, wanted: AgentFilter) -> list[AgentRow]:
-    """List agents in the order they enrolled, filtered and paged by the database."""
+async def list_agents(
+    conn: Connection, wanted: AgentFilter, meant: sa.ColumnElement[bool] | None = None
+) -> list[AgentRow]:
+    """List agents in the order they enrolled, filtered and paged by the database.
+
+    `meant` is a further condition, such as that of a target.
+    """
     query = sa.select(*_LISTED).order_by(agents.c.id)
+    if meant is not None:
+        query = query.where(meant)
     if wanted.status is not None:
-        query = query.where(_status(wanted.status, wanted.heard_since))
+        query = query.where(has_status(wanted.status, wanted.heard_since))
     if wanted.tag is not None:
         query = query.where(_tagged(wanted.tag))
     if wanted.text is not None:
@@ -100,21 +113,31 @@ async def list_agents(conn: Connection, wanted: AgentFilter) -> list[AgentRow]:
         query = query.where(agents.c.id > wanted.after)
     if wanted.limit is not None:
         query = query.limit(wanted.limit)
-    rows = (await conn.execute(query)).all()
-    return [
-        AgentRow(
-            id=AgentId(row.id),
-            label=row.label,
-            hostname=row.hostname,
-            ip=row.ip,
-            os=row.os,
-            version=row.version,
-            approval=Approval(row.approval),
-            linked=row.linked,
-            last_seen=row.last_seen,
-        )
-        for row in rows
-    ]
+    return [_agent_row(row) for row in await conn.execute(query)]
+
+
+async def agents_with(conn: Connection, agent_ids: Sequence[AgentId]) -> list[AgentRow]:
+    """Find the agents of these ids that exist, in the order they enrolled."""
+    found: list[AgentRow] = []
+    for chunk in chunks(sorted(agent_ids)):
+        query = sa.select(*_LISTED).where(agents.c.id.in_(chunk)).order_by(agents.c.id)
+        found += [_agent_row(row) for row in await conn.execute(query)]
+    return found
+
+
+def _agent_row(row: sa.Row[*tuple[Any, ...]]) -> AgentRow:
+    # By hand and by place: ten thousand of them are listed in one go.
+    return AgentRow(
+        id=AgentId(row[0]),
+        label=row[1],
+        hostname=row[2],
+        ip=row[3],
+        os=row[4],
+        version=row[5],
+        approval=Approval(row[6]),
+        linked=row[7],
+        last_seen=row[8],
+    )
 
 
 async def agent_detail(conn: Connection, agent_id: AgentId) -> AgentDetail | None:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from outrider.center.blobs import Blobs
-from outrider.center.fleet import keys, rows, writes
+from outrider.center.fleet import keys, rows, targets, writes
 from outrider.center.fleet.presence import Presence
 from outrider.center.link.hub import Hub
 from outrider.center.security.proof import device_id_of, verify_enrolment
@@ -77,6 +77,15 @@ class AgentView(AgentSummary, frozen=True, kw_only=True):
     approved_at: int | None
     clock_offset: float | None
     conflict: dict[str, Any] | None
+
+
+class TargetPreview(msgspec.Struct, frozen=True, kw_only=True):
+    """Whom a target means now. `unmatched`: the terms that nobody fits, told when nobody is meant."""
+
+    count: int
+    by_status: dict[HostStatus, int]
+    agents: list[AgentSummary]
+    unmatched: list[str]
 
 
 class MadeKey(msgspec.Struct, frozen=True, kw_only=True):
@@ -237,17 +246,41 @@ class FleetService:
 
     # --- what people see and change
 
-    async def find(self, wanted: rows.AgentFilter) -> list[AgentSummary]:
-        """List agents; the filter's `heard_since` is set here."""
-        wanted = msgspec.structs.replace(wanted, heard_since=self._clock.time() - self._presence.patience)
+    async def find(self, wanted: rows.AgentFilter, target: str | None = None) -> list[AgentSummary]:
+        """List agents, with `target` those it means; the filter's `heard_since` is set here.
+
+        Raises `InvalidTarget`.
+        """
+        heard_since = self._presence.heard_since()
+        wanted = msgspec.structs.replace(wanted, heard_since=heard_since)
         reading = (
             self._store.scan() if wanted.limit is None or wanted.limit > rows.CHUNK else self._store.read()
         )
         async with reading as conn:
-            found = await rows.list_agents(conn, wanted)
+            meant = (
+                None if target is None else await targets.condition_of(conn, target, heard_since=heard_since)
+            )
+            found = await rows.list_agents(conn, wanted, meant)
             whole = wanted.limit is None and len(found) > rows.CHUNK
             tags = await rows.tags_of(conn, None if whole else [row.id for row in found])
         return [self._summary(row, tags.get(row.id, [])) for row in found]
+
+    async def preview(self, target: str, *, limit: int) -> TargetPreview:
+        """Show whom a target means: how many, and the first `limit` of them. Raises `InvalidTarget`.
+
+        A target that means nobody is no error here; its preview names the terms that nobody fits.
+        """
+        heard_since = self._presence.heard_since()
+        async with self._store.scan() as conn:
+            reach = await targets.reach_of(conn, target, limit=limit, heard_since=heard_since)
+            found = await rows.agents_with(conn, reach.first)
+            tags = await rows.tags_of(conn, reach.first)
+        return TargetPreview(
+            count=reach.count,
+            by_status=reach.by_status,
+            agents=[self._summary(row, tags.get(row.id, [])) for row in found],
+            unmatched=reach.unmatched,
+        )
 
     def _status(self, row: rows.AgentRow) -> tuple[HostStatus, float]:
         seen = max(row.last_seen, self._presence.last_heard(row.id) or 0.0)

@@ -1,7 +1,7 @@
 """Who asks, and what they may. Every route states the least role it takes; none is open by neglect."""
 
 from enum import Enum
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 from litestar.connection import ASGIConnection
@@ -10,20 +10,39 @@ from litestar.handlers import BaseRouteHandler
 from outrider.center.http.addresses import client_address
 from outrider.domain.actors import Actor, ActorKind
 from outrider.domain.errors import Forbidden, Invalid, Unauthenticated
-from outrider.domain.ids import SessionId, UserId
+from outrider.domain.ids import SessionId, TokenId, UserId
 from outrider.domain.roles import Role
 
 
+class PasswordChangeRequired(Forbidden):
+    """The session may do nothing before its password is changed: POST /api/password."""
+
+    code = "password_change_required"
+
+
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
-    """A signed-in person."""
+    """A signed-in person, or a program with an API token of theirs."""
 
     user_id: UserId
     username: str
     role: Role
-    session_id: SessionId
+    #: The session they came in with; None with an API token.
+    session_id: SessionId | None
+    #: The API token they came in with; None with a session.
+    token_id: TokenId | None = None
+    #: Unix time at which the session or token ends.
     expires: float
+    #: Whether the session may do nothing but change the password.
+    must_change_password: bool = False
+    #: Whether the user has a second factor.
+    totp: bool = False
     #: The network address of this request.
     address: str = ""
+
+    @property
+    def via(self) -> str:
+        """The id of the session or API token they came in with."""
+        return self.session_id or self.token_id or ""
 
     @property
     def actor(self) -> Actor:
@@ -32,7 +51,7 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
             kind=ActorKind.USER,
             id=self.user_id,
             name=self.username,
-            via=self.session_id,
+            via=self.via,
             address=self.address,
         )
 
@@ -47,6 +66,20 @@ class Open(Enum):
 
 Access = Role | Open
 ACCESS: Final = "access"
+WHILE_PASSWORD_IS_DUE: Final = "while_password_is_due"  # noqa: S105 (the name of an option)
+"""The route is open to a session that may do nothing but change its password."""
+
+
+class Authenticator(Protocol):
+    """Knows whose tokens are whose."""
+
+    async def authenticate(self, token: str) -> Caller:
+        """Find who a token in the header belongs to. Raises `Unauthenticated`."""
+        ...
+
+    async def authenticate_stream(self, token: str) -> Caller:
+        """Find who a token in a stream's address belongs to. Raises `Unauthenticated`."""
+        ...
 
 
 def access(needed: Access, **extra: Any) -> dict[str, Any]:
@@ -54,14 +87,10 @@ def access(needed: Access, **extra: Any) -> dict[str, Any]:
     return {ACCESS: needed, **extra}
 
 
-def token_of(connection: ASGIConnection[Any, Any, Any, Any]) -> str | None:
-    """Find the bearer token; streams may carry it as `?token=`, since browsers can't set headers there."""
+def bearer_of(connection: ASGIConnection[Any, Any, Any, Any]) -> str | None:
+    """Find the token in the `Authorization` header."""
     scheme, _, token = connection.headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer" and token.strip():
-        return token.strip()
-    if connection.route_handler.opt.get("token_in_query"):
-        return connection.query_params.get("token")
-    return None
+    return token.strip() or None if scheme.lower() == "bearer" else None
 
 
 async def authorise(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
@@ -78,16 +107,25 @@ async def authorise(connection: ASGIConnection[Any, Any, Any, Any], handler: Bas
     if isinstance(needed, Open):
         return
     caller = await identify(connection)
+    if caller.must_change_password and not handler.opt.get(WHILE_PASSWORD_IS_DUE):
+        raise PasswordChangeRequired("Choose a new password first: POST /api/password.")
     if not caller.role.covers(needed):
         raise Forbidden(f"This takes the role {needed.value}; {caller.username} is {caller.role.value}.")
 
 
 async def identify(connection: ASGIConnection[Any, Any, Any, Any]) -> Caller:
-    """Find the caller by token. Raises `Unauthenticated`."""
-    token = token_of(connection)
-    if token is None:
+    """Find the caller by token. Raises `Unauthenticated`.
+
+    Streams may carry it as `?token=`, since browsers can't set headers there.
+    """
+    recognised: Authenticator = connection.app.state.access
+    token = bearer_of(connection)
+    if token is not None:
+        caller = await recognised.authenticate(token)
+    elif connection.route_handler.opt.get("token_in_query") and "token" in connection.query_params:
+        caller = await recognised.authenticate_stream(connection.query_params["token"])
+    else:
         raise Unauthenticated("Sign in first: POST /api/login, then send `Authorization: Bearer <token>`.")
-    caller: Caller = await connection.app.state.access.authenticate(token)
     caller = msgspec.structs.replace(caller, address=client_address(connection))
     connection.scope["user"] = caller
     return caller

@@ -18,7 +18,7 @@ _HASHER = PasswordHasher()
 
 
 class PasswordRefused(Invalid):
-    """A password that can't be stored: empty or too long."""
+    """A password that is not taken: too short, too long, the user's name, or the old one."""
 
     code = "password_refused"
 

@@ -52,7 +52,7 @@ class SteppedConnection:
     statement of either kind, by `begin_words`.
     """
 
-    def __init__(self, conn: sa.Connection, begin_words: str) -> None:
+    def __init__(self, conn: sa.Connection, begin_words: str = "BEGIN") -> None:
         self._conn = conn
         self._begin_words = begin_words
         driver = conn.connection.driver_connection

@@ -83,6 +83,9 @@ class _Compiled:
     def __init__(self, statement: Select[Any] | UpdateBase, dialect: Dialect) -> None:
         compiled = statement.compile(dialect=dialect)
         self.text = str(compiled)
+        if "POSTCOMPILE" in self.text:
+            message = "a compiled statement has a fixed number of places: give lists with one_of"
+            raise RuntimeError(message)
         self.takes: list[Callable[[Mapping[str, object]], object]] = []
         for name in getattr(compiled, "positiontup", None) or ():
             self.takes.append(_take(compiled, name, dialect))

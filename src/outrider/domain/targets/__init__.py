@@ -1,0 +1,1 @@
+"""Target expressions: which hosts are meant. Text, its tree, and what a tree means of one host."""

@@ -1,0 +1,201 @@
+"""Every route that changes something leaves an entry in the audit log: who, what, when, from where."""
+
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from tests.fixtures.api import Answer, Api
+from tests.fixtures.center import OwnCenter, own_center
+from tests.fixtures.links import enrol, enrolment
+from tests.integration.center.route_table import ROUTES
+
+_CHANGING: Final = {route for route in ROUTES if route[0] in ("POST", "PUT", "PATCH", "DELETE")}
+
+Act = Callable[[Api], Awaitable[tuple[Answer, str]]]
+"""Calls a route so that it succeeds; gives its answer and the subject of the entry that is due."""
+
+
+async def _change_agent(api: Api) -> tuple[Answer, str]:
+    agent = await enrol(api)
+    return await api.ask("PATCH", agent.path, {"label": "web-1", "tags": ["web"]}), agent.id
+
+
+async def _delete_agent(api: Api) -> tuple[Answer, str]:
+    agent = await enrol(api)
+    return await api.ask("DELETE", agent.path), agent.id
+
+
+async def _approve(api: Api) -> tuple[Answer, str]:
+    agent = await enrol(api, approve=False)
+    return await api.ask("POST", f"{agent.path}/approve"), agent.id
+
+
+async def _decline(api: Api) -> tuple[Answer, str]:
+    agent = await enrol(api, approve=False)
+    return await api.ask("POST", f"{agent.path}/decline"), agent.id
+
+
+async def _make_key(api: Api) -> tuple[Answer, str]:
+    answer = await api.ask("POST", "/api/enrolment-keys", {"label": "lab"})
+    return answer, answer.json["id"]
+
+
+async def _revoke_key(api: Api) -> tuple[Answer, str]:
+    key_id = (await api.post("/api/enrolment-keys", {}))["id"]
+    return await api.ask("DELETE", f"/api/enrolment-keys/{key_id}"), key_id
+
+
+_ACTS: Final[dict[tuple[str, str], tuple[str, Act]]] = {
+    ("PATCH", "/api/agents/{agent_id}"): ("agent.change", _change_agent),
+    ("DELETE", "/api/agents/{agent_id}"): ("agent.delete", _delete_agent),
+    ("POST", "/api/agents/{agent_id}/approve"): ("agent.approve", _approve),
+    ("POST", "/api/agents/{agent_id}/decline"): ("agent.decline", _decline),
+    ("POST", "/api/enrolment-keys"): ("enrolment_key.make", _make_key),
+    ("DELETE", "/api/enrolment-keys/{key_id}"): ("enrolment_key.revoke", _revoke_key),
+}
+"""Each route with the action that is due, and how to call it."""
+
+_ELSEWHERE: Final = {
+    ("POST", "/api/agents/enrol"): "its actor is the agent: test_a_host_that_joins_is_the_actor_itself",
+    ("POST", "/api/login"): "it makes the session its entry names: tests of access",
+    ("POST", "/api/logout"): "it ends the session that asks: tests of access",
+    ("POST", "/api/agents/{agent_id}/commands"): "the command itself says who sent it: tests of commands",
+    ("POST", "/api/agents/{agent_id}/commands/{command_id}/cancel"): "likewise",
+}
+"""Routes whose entries have tests of their own."""
+
+_CHANGES_NOTHING: Final = {
+    ("POST", "/api/agents/{agent_id}/report"): "what a host tells of itself and its commands is no decision",
+    ("POST", "/api/targets/preview"): "it only looks",
+}
+"""Routes that leave no entry, and why they need none."""
+
+
+@pytest.mark.parametrize("route", sorted(_CHANGING), ids="{0[0]} {0[1]}".format)
+def test_every_route_was_considered(route: tuple[str, str]) -> None:
+    """A new route that may change something fails here until somebody says what it writes down."""
+    assert route in _ACTS or route in _ELSEWHERE or route in _CHANGES_NOTHING
+
+
+@pytest.mark.parametrize(
+    "route", sorted({*_ACTS, *_ELSEWHERE, *_CHANGES_NOTHING}), ids="{0[0]} {0[1]}".format
+)
+def test_nothing_is_considered_that_is_gone(route: tuple[str, str]) -> None:
+    """The tables here name routes that exist."""
+    assert route in _CHANGING
+
+
+async def _entries(api: Api, query: str = "") -> list[dict[str, Any]]:
+    entries: list[dict[str, Any]] = (await api.get(f"/api/audit?limit=1000&order=asc{query}"))["entries"]
+    return entries
+
+
+@pytest.mark.parametrize("route", sorted(_ACTS), ids="{0[0]} {0[1]}".format)
+async def test_a_change_is_written_down(api: Api, route: tuple[str, str]) -> None:
+    """The caller, by id, name and session; the action, its subject, the moment and the caller's address."""
+    action, act = _ACTS[route]
+    me = (await api.get("/api/session"))["user"]
+    began = time.time()
+    answer, subject = await act(api)
+    assert answer.status in (200, 201, 204), answer
+    (entry,) = await _entries(api, f"&action={action}&subject={subject}")
+    actor = entry["actor"]
+    assert (actor["kind"], actor["id"], actor["name"]) == ("user", me["id"], me["username"])
+    assert actor["via"].startswith("ses_")
+    assert actor["address"].startswith("127.")
+    assert began - 1 <= entry["time"] <= time.time() + 1
+    assert len(entry["hash"]) == 64
+
+
+@pytest.mark.parametrize("route", sorted(_ACTS), ids="{0[0]} {0[1]}".format)
+async def test_no_secret_is_written_down(api: Api, route: tuple[str, str]) -> None:
+    """What an answer tells once - keys, tokens, passwords - is in no entry."""
+    _, act = _ACTS[route]
+    answer, subject = await act(api)
+    told = answer.json if isinstance(answer.json, dict) else {}
+    secrets = [told[name] for name in ("key", "token", "password", "secret") if told.get(name)]
+    (written,) = await _entries(api, f"&action={_ACTS[route][0]}&subject={subject}")
+    assert not [secret for secret in secrets if secret in str(written)]
+
+
+async def test_a_refused_change_is_not_written_down(api: Api) -> None:
+    """What did not happen is no entry: a wrong id, a role too small, a body that does not fit."""
+    agent = await enrol(api)
+    before = await _entries(api, f"&subject={agent.id}")
+    for path, role, body, status in (
+        ("/api/agents/agent_00000000000000000000", "admin", {"label": "x"}, 404),
+        (agent.path, "viewer", {"label": "x"}, 403),
+        (agent.path, "admin", {"label": ""}, 400),
+    ):
+        assert (await api.ask("PATCH", path, body, role=role)).status == status
+    assert await _entries(api, f"&subject={agent.id}") == before
+    assert await _entries(api, "&subject=agent_00000000000000000000") == []
+
+
+async def test_saying_the_same_again_is_no_change(api: Api) -> None:
+    """An agent that is approved already is not approved once more in the log."""
+    agent = await enrol(api, approve=False)
+    for _ in range(3):
+        await api.post(f"{agent.path}/approve")
+    assert len(await _entries(api, f"&subject={agent.id}&action=agent.approve")) == 1
+
+
+async def test_a_host_that_joins_is_the_actor_itself(api: Api) -> None:
+    """It came in with an enrolment key, from an address; a repeated answer is no second entry."""
+    key = await api.post("/api/enrolment-keys", {"approve": True, "label": "lab"})
+    body = enrolment(key["key"])
+    first = await api.post("/api/agents/enrol", body, role=None)
+    await api.post("/api/agents/enrol", body, role=None)
+    (entry,) = await _entries(api, f"&subject={first['agent_id']}&action=agent.enrol")
+    assert entry["actor"]["kind"] == "agent"
+    assert (entry["actor"]["id"], entry["actor"]["name"]) == (first["agent_id"], "lab")
+    assert entry["actor"]["via"] == key["id"]
+    assert entry["actor"]["address"].startswith("127.")
+    assert entry["data"]["hostname"] == "host-1"
+    assert key["key"].rsplit(".", 1)[-1] not in str(entry)
+
+
+async def test_a_host_that_joins_again_is_written_down(api: Api) -> None:
+    """With the same identity and a new agent key, it has to show an enrolment key again."""
+    agent = await enrol(api)
+    key = await api.post("/api/enrolment-keys", {})
+    await api.post("/api/agents/enrol", enrolment(key["key"], private_key=agent.private_key), role=None)
+    assert len(await _entries(api, f"&subject={agent.id}&action=agent.enrol_again")) == 1
+
+
+async def test_what_is_deleted_can_still_be_told(api: Api) -> None:
+    """The entry names the host: its id alone would say nothing once it is gone."""
+    agent = await enrol(api, label="gone-soon")
+    assert (await api.ask("DELETE", agent.path)).status == 200
+    (entry,) = await _entries(api, f"&subject={agent.id}&action=agent.delete")
+    assert entry["data"]["label"] == "gone-soon"
+    assert entry["data"]["hostname"] == "host-1"
+
+
+async def test_noise_is_not_written_down(api: Api) -> None:
+    """Links, heartbeats, reports and readings of a host leave no entries."""
+    agent = await enrol(api)
+    before = len(await _entries(api, f"&subject={agent.id}"))
+    async with agent.linked(api) as link:
+        await link.settled()
+    assert (await agent.report(api)).status == 200
+    assert len(await _entries(api, f"&subject={agent.id}")) == before
+
+
+async def test_each_start_of_the_center_is_written_down(tmp_path: Path) -> None:
+    """With its release and epoch, by the center itself."""
+
+    async def starts(own: OwnCenter) -> list[dict[str, Any]]:
+        return await _entries(own.api, "&action=center.start")
+
+    async with own_center(tmp_path) as own:
+        (first,) = await starts(own)
+    async with own_center(tmp_path) as own:
+        again = await starts(own)
+    assert again[0] == first
+    assert len(again) == 2
+    assert first["actor"]["kind"] == "center"
+    assert set(first["data"]) == {"version", "epoch", "start"}
