@@ -1,9 +1,9 @@
 """One command to each of 2,000 connected agents, until every answer is on the center's disk.
 
 The center is the real one. The agents are simulated in one process: real links over TLS, with nothing
-behind them. A round is 2,000 `POST`s over 32 kept connections, and ends when the last agent has been told
-that its result is stored; the database is then asked whether that is so. Three processes share the
-machine's cores: on two, the fleet and the client compete for the one that the center leaves.
+behind them. A round is one dispatch to all of them, and ends when the last agent has been told that its
+result is stored; the database is then asked whether that is so. On two cores the fleet has the one that the
+center leaves.
 """
 
 import asyncio
@@ -12,11 +12,11 @@ import statistics
 import sys
 import time
 from collections.abc import Iterable, Sequence
-from contextlib import AsyncExitStack, closing
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.rig.enrolment import Member, enrol
+from bench.rig.enrolment import enrol
 from bench.rig.figures import Figure, say
 from bench.rig.fleet import Fleet
 from bench.rig.fleet_process import AllLinked, RoundDone
@@ -30,12 +30,11 @@ from bench.rig.usage import Usage
 
 TITLE = "one command to 2,000 connected agents, all answers durable"
 _HOSTS = 2_000
-_CONNECTIONS = 32
 _ROUNDS = 9
 _WARM_UP = 2
 _BUDGET_MS = 400.0
 _ROUND_SECONDS = 60.0
-_COMMAND = {"type": "ping", "params": {}}
+_DISPATCH = {"target": "all", "type": "ping", "params": {}}
 
 
 class NotDurable(Exception):
@@ -64,36 +63,22 @@ async def measure(options: Options) -> list[Figure]:
             members = await enrol(center.url, await enrolment_key(center, token), hosts)
             async with (
                 Fleet(folder, members, center.tls_url, await authority(center, folder)) as fleet,
-                AsyncExitStack() as stack,
+                Connection(center.url, token) as operator,
             ):
                 await fleet.next(AllLinked)
-                connections = [
-                    await stack.enter_async_context(Connection(center.url, token))
-                    for _ in range(_CONNECTIONS)
-                ]
                 say(f"{_WARM_UP} + {_ROUNDS} rounds")
                 for _ in range(_WARM_UP):
-                    await _round(center, fleet, connections, members)
+                    await _round(center, fleet, operator)
                 async with profiled(center.pid, wanted=options.profile):
-                    rounds = [await _round(center, fleet, connections, members) for _ in range(_ROUNDS)]
+                    rounds = [await _round(center, fleet, operator) for _ in range(_ROUNDS)]
                 _check(center.database, (_WARM_UP + _ROUNDS) * hosts)
                 return _figures(rounds, hosts)
 
 
-async def _round(
-    center: CenterProgram, fleet: Fleet, connections: Sequence[Connection], members: Sequence[Member]
-) -> _Round:
-    waiting = iter(members)
-
-    async def post_some(connection: Connection) -> None:
-        for member in waiting:
-            await connection.post(f"/api/agents/{member.agent_id}/commands", _COMMAND)
-
+async def _round(center: CenterProgram, fleet: Fleet, operator: Connection) -> _Round:
     center_before, fleet_before = Usage.of(center.pid), Usage.of(fleet.pid)
     began = time.monotonic()
-    async with asyncio.TaskGroup() as group:
-        for number, connection in enumerate(connections):
-            group.create_task(post_some(connection), name=f"post {number}")
+    await operator.post("/api/dispatches", _DISPATCH)
     accepted = time.monotonic()
     async with asyncio.timeout(_ROUND_SECONDS):
         done = await fleet.next(RoundDone)
@@ -127,7 +112,7 @@ def _figures(rounds: Sequence[_Round], hosts: int) -> list[Figure]:
             _median_ms(first),
             "ms",
         ),
-        Figure("until the last POST is answered, median", _median_ms(each.accepted for each in rounds), "ms"),
+        Figure("until the dispatch is answered, median", _median_ms(each.accepted for each in rounds), "ms"),
         Figure("until the last agent has its order, median", _median_ms(last), "ms"),
         Figure("center's processor time a round, median", center, "ms"),
         Figure("fleet's processor time a round, median", _median_ms(each.fleet for each in rounds), "ms"),
