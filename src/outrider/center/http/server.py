@@ -12,6 +12,7 @@ import uvicorn
 from litestar.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from outrider.center.http.websocket import WebSocketProtocol
 from outrider.center.settings import Address
 from outrider.kit import logs
 from outrider.kit.supervise import Ready, StopAll
@@ -166,10 +167,8 @@ class Listener:
         return uvicorn.Config(
             self._app,
             http=type("BoundedHead", (BoundedHead,), {"head_within": self._head_within}),
-            ws="websockets-sansio",
+            ws=WebSocketProtocol,
             ws_max_size=_MAX_SOCKET_FRAME,
-            ws_ping_interval=None,
-            ws_per_message_deflate=False,
             lifespan="off",
             log_config=None,
             access_log=False,

@@ -1,0 +1,247 @@
+"""The WebSocket protocol (RFC 6455) as a server speaks it, without I/O and without extensions."""
+
+import base64
+import binascii
+import hashlib
+import struct
+from enum import IntEnum
+from typing import Final
+
+import msgspec
+
+NORMAL: Final = 1000
+GOING_AWAY: Final = 1012
+"""The server restarts (IANA registry of close codes); a client may come back at once."""
+NO_CODE: Final = 1005
+CUT_OFF: Final = 1006
+PROTOCOL_FAULT: Final = 1002
+BAD_TEXT: Final = 1007
+TOO_LARGE: Final = 1009
+BROKEN: Final = 1011
+
+_ACCEPT_GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+_KEY_BYTES: Final = 16
+_FIN: Final = 0x80
+_RESERVED: Final = 0x70
+_OPCODE: Final = 0x0F
+_MASKED: Final = 0x80
+_LENGTH: Final = 0x7F
+_LENGTH_16: Final = 126
+_LENGTH_64: Final = 127
+_CONTROL: Final = 0x8
+_MAX_CONTROL: Final = 125
+_MASK_BYTES: Final = 4
+_MAX_FRAGMENTS: Final = 10_000
+_REGISTERED: Final = frozenset({*range(1000, 1004), *range(1007, 1015)})
+_PRIVATE: Final = range(3000, 5000)
+
+
+class Opcode(IntEnum):
+    """What a frame is (section 5.2)."""
+
+    CONTINUATION = 0
+    TEXT = 1
+    BINARY = 2
+    CLOSE = 8
+    PING = 9
+    PONG = 10
+
+
+_KNOWN: Final = frozenset(Opcode)
+
+
+class Message(msgspec.Struct, frozen=True):
+    """A whole message; text is UTF-8, checked."""
+
+    data: bytes
+    is_text: bool
+
+
+class Ping(msgspec.Struct, frozen=True):
+    """The other side wants a pong with the same data."""
+
+    data: bytes
+
+
+class Closing(msgspec.Struct, frozen=True):
+    """The other side ends the connection; `code` is 1005 when it gave none."""
+
+    code: int
+    reason: str
+
+
+class WebSocketFault(Exception):
+    """The other side broke the protocol; `code` is what the connection is closed with."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+
+
+Event = Message | Ping | Closing
+
+
+class FrameReader:
+    """Takes bytes as they come and gives what they mean.
+
+    Holds at most one message of `max_size` bytes and the head of a frame. After a WebSocketFault, or after
+    Closing, it is not to be used again.
+    """
+
+    __slots__ = ("_data", "_fragments", "_is_text", "_max_size", "_size")
+
+    def __init__(self, max_size: int) -> None:
+        self._max_size = max_size
+        self._data = b""
+        # The message that has begun: its parts so far, None between messages.
+        self._fragments: list[bytes] | None = None
+        self._size = 0
+        self._is_text = False
+
+    def feed(self, data: bytes) -> list[Event]:
+        """Take bytes; return what is whole now, in order. Raises WebSocketFault."""
+        events: list[Event] = []
+        # Most reads are whole frames: nothing is copied that does not have to be kept.
+        data = self._data + data if self._data else data
+        start = 0
+        while (frame := self._frame(data, start)) is not None:
+            first, body, start = frame
+            event = self._take(first & _OPCODE, body, is_last=bool(first & _FIN))
+            if event is not None:
+                events.append(event)
+            if isinstance(event, Closing):
+                break
+        self._data = data[start:]
+        return events
+
+    def _frame(self, data: bytes, start: int) -> tuple[int, bytes, int] | None:
+        """Cut one frame out of `data`: its first byte, its unmasked body, where the next one begins."""
+        if len(data) - start < 2:  # noqa: PLR2004 (the least a frame's head has)
+            return None
+        first, second = data[start], data[start + 1]
+        self._check(first, second)
+        at = start + 2
+        length = second & _LENGTH
+        if length >= _LENGTH_16:
+            form = ">H" if length == _LENGTH_16 else ">Q"
+            if len(data) < at + struct.calcsize(form):
+                return None
+            (length,) = struct.unpack_from(form, data, at)
+            at += struct.calcsize(form)
+        if self._size + length > self._max_size:
+            raise WebSocketFault(TOO_LARGE, f"a message has at most {self._max_size} bytes")
+        end = at + _MASK_BYTES + length
+        if len(data) < end:
+            return None
+        return first, unmask(data[at + _MASK_BYTES : end], data[at : at + _MASK_BYTES]), end
+
+    def _check(self, first: int, second: int) -> None:
+        opcode = first & _OPCODE
+        if first & _RESERVED:
+            raise WebSocketFault(PROTOCOL_FAULT, "no extension was agreed on")
+        if opcode not in _KNOWN:
+            raise WebSocketFault(PROTOCOL_FAULT, f"there is no opcode {opcode}")
+        if not second & _MASKED:
+            raise WebSocketFault(PROTOCOL_FAULT, "a client's frames are masked")
+        if opcode & _CONTROL and (not first & _FIN or second & _LENGTH > _MAX_CONTROL):
+            raise WebSocketFault(PROTOCOL_FAULT, "a control frame is one frame of at most 125 bytes")
+
+    def _take(self, opcode: int, body: bytes, *, is_last: bool) -> Event | None:
+        match opcode:
+            case Opcode.PING:
+                return Ping(body)
+            case Opcode.PONG:
+                return None
+            case Opcode.CLOSE:
+                return _closing(body)
+            case Opcode.CONTINUATION:
+                return self._continue(body, is_last=is_last)
+            case _:
+                if self._fragments is not None:
+                    raise WebSocketFault(PROTOCOL_FAULT, "the message before is not whole yet")
+                self._is_text = opcode == Opcode.TEXT
+                if is_last:
+                    return _message(body, is_text=self._is_text)
+                self._fragments, self._size = [body], len(body)
+                return None
+
+    def _continue(self, body: bytes, *, is_last: bool) -> Message | None:
+        if self._fragments is None:
+            raise WebSocketFault(PROTOCOL_FAULT, "there is no message to continue")
+        self._fragments.append(body)
+        self._size += len(body)
+        if len(self._fragments) > _MAX_FRAGMENTS:
+            raise WebSocketFault(TOO_LARGE, f"a message has at most {_MAX_FRAGMENTS} frames")
+        if not is_last:
+            return None
+        whole = b"".join(self._fragments)
+        self._fragments, self._size = None, 0
+        return _message(whole, is_text=self._is_text)
+
+
+def unmask(data: bytes, mask: bytes) -> bytes:
+    """XOR `data` with the four bytes of `mask`, again and again (section 5.3)."""
+    size = len(data)
+    key = (mask * (size // _MASK_BYTES + 1))[:size]
+    return (int.from_bytes(data, "little") ^ int.from_bytes(key, "little")).to_bytes(size, "little")
+
+
+def encode(opcode: Opcode, body: bytes) -> bytes:
+    """Make one whole frame as a server sends it: not masked."""
+    first = _FIN | opcode
+    size = len(body)
+    if size < _LENGTH_16:
+        return bytes((first, size)) + body
+    if size < 1 << 16:
+        return struct.pack(">BBH", first, _LENGTH_16, size) + body
+    return struct.pack(">BBQ", first, _LENGTH_64, size) + body
+
+
+def encode_close(code: int, reason: str) -> bytes:
+    """Make a close frame. A code that may not be sent becomes a normal end; the reason is cut to fit."""
+    if not _may_be_sent(code):
+        code = NORMAL
+    text = reason.encode()[: _MAX_CONTROL - 2].decode(errors="ignore").encode()
+    return encode(Opcode.CLOSE, struct.pack(">H", code) + text)
+
+
+def accept_key(key: bytes) -> bytes:
+    """Answer a handshake's key (section 4.2.2). Raises ValueError when it is not 16 bytes in base64."""
+    try:
+        raw = base64.b64decode(key, validate=True)
+    except binascii.Error as error:
+        raise ValueError("this is no WebSocket key") from error
+    if len(raw) != _KEY_BYTES:
+        raise ValueError("this is no WebSocket key")
+    # The digest proves that the server has read the key; it protects nothing.
+    return base64.b64encode(hashlib.sha1(key + _ACCEPT_GUID, usedforsecurity=False).digest())
+
+
+def _message(body: bytes, *, is_text: bool) -> Message:
+    if is_text:
+        _text(body)
+    return Message(body, is_text)
+
+
+def _closing(body: bytes) -> Closing:
+    if not body:
+        return Closing(NO_CODE, "")
+    if len(body) == 1:
+        raise WebSocketFault(PROTOCOL_FAULT, "a close code has two bytes")
+    (code,) = struct.unpack_from(">H", body)
+    if not _may_be_sent(code):
+        raise WebSocketFault(PROTOCOL_FAULT, f"{code} is no close code")
+    return Closing(code, _text(body[2:]))
+
+
+def _may_be_sent(code: int) -> bool:
+    """Tell whether a code may stand in a close frame (section 7.4, and the registry)."""
+    return code in _REGISTERED or code in _PRIVATE
+
+
+def _text(body: bytes) -> str:
+    try:
+        return body.decode()
+    except UnicodeDecodeError:
+        raise WebSocketFault(BAD_TEXT, "text is UTF-8") from None
