@@ -34,6 +34,7 @@ from outrider.center.access.stream_tokens import StreamTokens
 from outrider.center.access.throttle import Throttle
 from outrider.center.access.tokens import ApiTokens
 from outrider.center.access.users import Users
+from outrider.center.allocation import keep_large_buffers_apart
 from outrider.center.audit.routes import router as audit_routes
 from outrider.center.audit.service import AuditService
 from outrider.center.blobs import Blobs, open_blobs
@@ -519,6 +520,7 @@ def main(argv: Sequence[str]) -> int:
         logging.getLogger("uvicorn").setLevel(logging.WARNING)
         logging.getLogger("alembic").setLevel(logging.WARNING)
         _raise_file_limit()
+        keep_large_buffers_apart()
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(_run(settings, environ))
     except (config.ConfigError, StoreUnusable, ValueError) as error:
