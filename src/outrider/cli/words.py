@@ -15,14 +15,26 @@ WORDS: Final[tuple[Word, ...]] = (
     Word("up", "outrider.cli.up", "Run a center and an agent on this machine."),
     Word("login", "outrider.cli.login", "Sign in to a center."),
     Word("logout", "outrider.cli.logout", "Sign out of a center."),
+    Word("centers", "outrider.cli.saved", "List, rename and forget saved centers; choose the default."),
     Word("agents", "outrider.cli.agents", "List agents; show or delete one."),
     Word("approve", "outrider.cli.approve", "Let pending agents in."),
     Word("decline", "outrider.cli.decline", "Turn agents away."),
     Word("tag", "outrider.cli.tag", "Add and remove an agent's tags."),
-    Word("exec", "outrider.cli.exec", "Run a shell line on a host and see its output live."),
+    Word("targets", "outrider.cli.targets", "Show whom a target expression means."),
+    Word("exec", "outrider.cli.exec", "Run a shell line on one host or on many, and see its output live."),
     Word("commands", "outrider.cli.commands", "List a host's commands; show or follow one."),
     Word("cancel", "outrider.cli.cancel", "Cancel a command."),
+    Word(
+        "dispatches", "outrider.cli.dispatches", "What was sent to many hosts: list, follow, cancel, retry."
+    ),
+    Word("schedules", "outrider.cli.schedules", "Dispatches that go out by themselves."),
     Word("keys", "outrider.cli.keys", "Make, list and revoke enrolment keys."),
+    Word("users", "outrider.cli.users", "List and manage the people who may sign in."),
+    Word("tokens", "outrider.cli.tokens", "Make, list and revoke API tokens."),
+    Word("sessions", "outrider.cli.sessions", "List and end open sessions."),
+    Word("password", "outrider.cli.password", "Change your own password."),
+    Word("totp", "outrider.cli.totp", "Set up or give up a second factor."),
+    Word("completion", "outrider.cli.completion", "Print the completion script for bash, zsh or fish."),
     Word("version", "outrider.cli.version", "Say which version this is."),
 )
 
