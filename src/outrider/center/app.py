@@ -24,6 +24,7 @@ from outrider import __version__
 from outrider.center.access.authentication import Authentication
 from outrider.center.access.hashing import Hashing
 from outrider.center.access.known import KnownCallers
+from outrider.center.access.oidc import Providers
 from outrider.center.access.own_password import OwnPasswords
 from outrider.center.access.routes import router as access_routes
 from outrider.center.access.second_factor import SecondFactors
@@ -149,6 +150,7 @@ class Center:
         self.sessions = Sessions(store, clock, known)
         self.users = Users(store, clock, hashing, known)
         self.api_tokens = ApiTokens(store, clock, signing, known)
+        self.providers = Providers(store, clock, self.sign_in, throttle, known, settings.oidc)
         self.presence = Presence(
             store,
             self.hub,
@@ -258,6 +260,7 @@ class Center:
             "sessions": self.sessions,
             "users": self.users,
             "api_tokens": self.api_tokens,
+            "providers": self.providers,
             "fleet": self.fleet,
             "commands": self.commands,
             "following": self.following,
@@ -295,6 +298,7 @@ class Center:
             state=State(
                 {
                     "access": self.authentication,
+                    "public_url": self.settings.public_url,
                     "authority": self.authority.chain_pem() if self.authority else b"",
                     "about": lambda: _about(standing),
                 }

@@ -95,6 +95,9 @@ async def test_an_open_route_has_its_own_rules(api: Api, method: str, path: str)
     assert await _status(api, method, path, api.bearer("viewer")) == without
     expected = {
         ("POST", "/api/login"): 400,
+        ("GET", "/api/oidc/{name}/login"): 404,
+        ("GET", "/api/oidc/{name}/callback"): 404,
+        ("POST", "/api/oidc/exchange"): 400,
         ("POST", "/api/agents/enrol"): 400,
         ("POST", "/api/agents/{agent_id}/report"): 401,
         ("GET", "/api/ca"): 404,
