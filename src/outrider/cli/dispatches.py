@@ -107,8 +107,8 @@ def show(dispatch_id: _Id, /, *, as_json: AsJson = False, where: Where | None = 
         "target": found.target,
         "what": _what(found),
         "state": found.state,
-        "reason": found.reason or "",
         "hosts": f"{found.total}: " + ", ".join(f"{n} {state}" for state, n in sorted(found.counts.items())),
+        "left out": names([one.label or one.agent_id for one in found.skipped_hosts]),
         "not answered": names([one.label or one.agent_id for one in found.unanswered]),
         "at a time": str(found.concurrency or ""),
         "stops after": "" if found.max_failures is None else f"{found.max_failures} failures",
@@ -128,9 +128,9 @@ def show(dispatch_id: _Id, /, *, as_json: AsJson = False, where: Where | None = 
         ],
         [
             [
-                one.label or one.hostname or one.agent_id,
+                one.host_name,
                 one.status,
-                ending(one.status, one.exit_code, one.signal, one.reason) if one.is_final else "",
+                ending(one) if one.is_final else "",
                 at(one.finished),
                 one.id,
             ]

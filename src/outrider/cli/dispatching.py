@@ -14,25 +14,16 @@ from outrider.cli.host_output import HostOutput
 from outrider.cli.listing import show_json
 from outrider.cli.screen import ScreenFilter
 from outrider.cli.status_line import StatusLine
-from outrider.client import (
-    Dispatch,
-    DispatchMissed,
-    DispatchOutput,
-    DispatchState,
-    DispatchStep,
-    Reconnecting,
-)
+from outrider.client import Dispatch, DispatchCommand, DispatchMissed, DispatchOutput, Reconnecting
 from outrider.domain.command_states import FINAL
 from outrider.kit.printable import escape
 
 if TYPE_CHECKING:
-    from outrider.client import AsyncCenter, DispatchCommand, DispatchProgress
+    from outrider.client import AsyncCenter, DispatchProgress, Skipped, Unanswered
 
 _FINAL: Final = frozenset(state.value for state in FINAL)
 _SHOWN_LINES: Final = 12
 """How many lines of a group are shown below output that was shown already."""
-_OUTPUT_PAGE: Final = 50
-"""Commands come with their kept output: few at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +60,11 @@ class DispatchFollower:
         self._status = StatusLine(sys.stderr, wanted=not style.quiet)
         self._output = HostOutput(self._status)
         self._gathering = Gathering()
-        self._labels: dict[str, str] = {one.agent_id: one.label for one in dispatch.unanswered}
-        self._running: dict[str, None] = {}
-        self._commands: list[tuple[str, DispatchCommand]] = []
+        #: Names of hosts, by agent, whose output was shown as it came.
+        self._heard: dict[str, str] = {}
+        self._silent: set[str] = set()
+        self._ends: list[tuple[str, str, int]] = []
+        self._commands: list[DispatchCommand] = []
         self._away = False
         self._attendance = Attendance(
             Words(
@@ -93,14 +86,17 @@ class DispatchFollower:
             try:
                 dispatch = await self._attendance.watch(self._show)
             finally:
-                self._status.clear()
-        await self._load()
+                self._status.end()
+        for one in dispatch.unanswered:
+            # Its time was over and the host silent: nobody knows what became of it there.
+            self._ends.append((_name(one), one.status, exit_codes.EXEC_NO_RESULT))
         if self._style.as_json:
-            show_json({"dispatch": dispatch, "commands": [one for _, one in self._commands]})
+            self._commands.sort(key=lambda one: one.host_name)
+            show_json({"dispatch": dispatch, "commands": self._commands})
         else:
             self._show_groups()
             self._show_end(dispatch)
-        return max((exit_codes.of_command(one) for _, one in self._commands), default=0)
+        return max((code for _, _, code in self._ends), default=0)
 
     async def _cancel(self) -> None:
         await self._center.cancel_dispatch(self._dispatch.id)
@@ -111,10 +107,8 @@ class DispatchFollower:
             sys.stderr.flush()
 
     async def _show(self) -> Dispatch:
-        if len(self._labels) < self._dispatch.total:
-            # Of a dispatch that has gone on for a while some have answered; output names them by id alone.
-            self._labels |= {agent.id: agent.label or agent.hostname for agent in await self._center.agents()}
-        async with aclosing(self._center.follow_dispatch(self._dispatch.id)) as progress:
+        following = self._center.follow_dispatch(self._dispatch.id, live=self._style.is_live)
+        async with aclosing(following) as progress:
             async for step in progress:
                 async with self._attendance.screen:
                     try:
@@ -123,88 +117,55 @@ class DispatchFollower:
                     except BrokenPipeError:
                         await self._cancel()
                         raise
-                if isinstance(step, Dispatch):
+                if isinstance(step, Dispatch) and step.is_final:
                     return step
         raise AssertionError("following a dispatch ends with its result")
 
     async def _take(self, step: DispatchProgress) -> None:
         match step:
             case DispatchOutput():
-                label = self._label(step.agent_id)
-                self._gathering.hear(step.agent_id, label, step.stream, step.text)
-                if self._style.is_live:
-                    await self._output.write(label, step.stream, step.text)
+                self._heard[step.agent_id] = step.host_name
+                await self._output.write(step.host_name, step.stream, step.text)
             case DispatchMissed():
-                host = escape(self._label(step.agent_id))
+                host = escape(self._heard.get(step.agent_id, step.agent_id))
                 self._remark(f"{host}: {step.end - step.start} bytes of {step.stream} are missing here")
-            case DispatchStep():
-                await self._step(step)
-            case DispatchState():
-                self._status.say(self._progress(step))
+            case DispatchCommand():
+                await self._end(step)
+            case Dispatch():
+                self._standing(step)
             case Reconnecting():
                 # Told once an outage, however many tries it takes.
                 if not self._away:
                     self._remark(f"the center is away ({step.reason}); trying again")
-            case Dispatch():
-                return
 
-    async def _step(self, step: DispatchStep) -> None:
-        if step.label:
-            self._labels[step.agent_id] = step.label
-        label = self._label(step.agent_id)
-        if step.status == "running":
-            self._running[label] = None
-        if step.status == "unknown":
-            self._remark(f"{escape(label)} is silent; what became of it shows when it is back")
-        if step.status in _FINAL:
-            self._running.pop(label, None)
-            if self._style.is_live:
-                await self._output.finish(label)
-
-    def _label(self, agent_id: str) -> str:
-        return self._labels.get(agent_id) or agent_id
-
-    def _progress(self, state: DispatchState) -> str:
-        counts = state.counts
-        done = sum(count for status, count in counts.items() if status in _FINAL)
-        failed = done - counts.get("succeeded", 0)
-        parts = [f"{done} of {state.total or self._dispatch.total} done"]
-        for count, word in (
-            (failed, "failed"),
-            (counts.get("running", 0), "running"),
-            (counts.get("sent", 0) + counts.get("queued", 0), "waiting"),
-            (counts.get("unknown", 0), "silent"),
-        ):
-            if count:
-                parts.append(f"{count} {word}")
-        running = f": {gathering.names(self._running, most=5)}" if self._running else ""
-        return " \u00b7 ".join(parts) + running
-
-    async def _load(self) -> None:
-        """Read what came of each command, as the center has it: a stream may have missed some."""
-        async with aclosing(self._center.dispatch_commands(self._dispatch.id, page=_OUTPUT_PAGE)) as commands:
-            async for one in commands:
-                label = one.label or one.hostname or one.agent_id
-                if not self._gathering.has_heard(one.agent_id):
-                    await self._catch_up(label, one)
-                self._gathering.end(one.agent_id, label, one.status, one.exit_code)
-                # Outputs are kept in groups; here they would all be in memory.
-                self._commands.append((label, one if self._style.as_json else _bare(one)))
-        self._commands.sort(key=lambda pair: pair[0])
-
-    async def _catch_up(self, label: str, one: DispatchCommand) -> None:
-        for stream, text in (("stdout", one.stdout), ("stderr", one.stderr)):
-            if text:
-                self._gathering.hear(one.agent_id, label, stream, text)
-                if self._style.is_live:
-                    await self._output.write(label, "stdout" if stream == "stdout" else "stderr", text)
+    async def _end(self, one: DispatchCommand) -> None:
+        host = one.host_name
         if self._style.is_live:
-            await self._output.finish(label)
+            if one.agent_id not in self._heard:
+                # Of very many hosts output comes with their ends alone.
+                await self._output.write(host, "stdout", one.stdout or "")
+                await self._output.write(host, "stderr", one.stderr or "")
+            await self._output.finish(host)
+            self._heard.pop(one.agent_id, None)
+        self._ends.append((host, gathering.ending(one), exit_codes.of_command(one)))
+        if self._style.as_json:
+            self._commands.append(one)
+        elif self._style.has_groups:
+            self._gathering.add(one)
+
+    def _standing(self, dispatch: Dispatch) -> None:
+        self._status.say(progress(dispatch))
+        silent = {_name(one) for one in dispatch.unanswered if one.status == "unknown"}
+        if new := silent - self._silent:
+            self._remark(
+                f"silent, what became of it shows when they are back: {gathering.names(sorted(new))}"
+            )
+        self._silent = silent
 
     def _show_groups(self) -> None:
         groups = self._gathering.groups()
         # One host alone, or hosts that all differ: that was shown already.
-        said_alike = any(len(group.labels) > 1 for group in groups)
+        said_alike = any(len(group.hosts) > 1 for group in groups)
         if not self._style.has_groups or not (said_alike or self._style.group):
             return
         bold = "bold" if terminals.wants_colours(sys.stdout) else ""
@@ -227,23 +188,34 @@ class DispatchFollower:
         return "".join(f"    {line}\n" for line in (*shown, *more))
 
     def _show_end(self, dispatch: Dispatch) -> None:
-        failed = gathering.failures(self._commands)
-        if self._style.quiet:
-            return
+        failed = [(host, ended) for host, ended, code in self._ends if ended != "succeeded" or code]
+        if dispatch.state == "stopped":
+            self._remark("stopped: more hosts failed than were allowed to")
+        if dispatch.skipped_hosts:
+            left_out = gathering.names(_name(one) for one in dispatch.skipped_hosts)
+            self._remark(f"{dispatch.skipped} hosts were offline and left out: {left_out}")
         if failed:
-            sys.stderr.write(f"outrider: {len(failed)} of {len(self._commands)} did not succeed:\n")
-            room = max(terminals.width(escape(label)) for label, _ in failed)
-            for label, why in failed:
-                name = escape(label)
-                sys.stderr.write(f"  {name}{' ' * (room - terminals.width(name))}  {why}\n")
-            sys.stderr.write(
-                f"outrider: `outrider dispatches retry {dispatch.id}` sends it to these again.\n"
-            )
-        if dispatch.reason:
-            sys.stderr.write(f"outrider: {escape(dispatch.reason)}\n")
+            lines = "".join(f"\n  {line}" for line in gathering.failures(failed))
+            self._remark(f"{len(failed)} of {len(self._ends)} did not succeed:{lines}")
+            self._remark(f"`outrider dispatches retry {dispatch.id}` sends it to these again")
 
 
-def _bare(one: DispatchCommand) -> DispatchCommand:
-    import msgspec
+def progress(dispatch: Dispatch) -> str:
+    """How far a dispatch is, in a line."""
+    counts = dispatch.counts
+    done = sum(count for status, count in counts.items() if status in _FINAL)
+    parts = [f"{done} of {dispatch.total} done"]
+    for count, word in (
+        (done - counts.get("succeeded", 0), "failed"),
+        (counts.get("running", 0), "running"),
+        (counts.get("sent", 0) + counts.get("queued", 0), "waiting"),
+        (counts.get("unknown", 0), "silent"),
+    ):
+        if count:
+            parts.append(f"{count} {word}")
+    running = [_name(one) for one in dispatch.unanswered if one.status == "running"]
+    return " \u00b7 ".join(parts) + (f": {gathering.names(running, most=5)}" if running else "")
 
-    return msgspec.structs.replace(one, stdout=None, stderr=None)
+
+def _name(one: Unanswered | Skipped) -> str:
+    return one.label or one.hostname or one.agent_id

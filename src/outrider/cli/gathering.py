@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from outrider.kit.printable import escape
@@ -11,109 +11,85 @@ from outrider.kit.printable import escape
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from outrider.client import Command
+    from outrider.client import Command, DispatchCommand
 
 KEPT: Final = 64 * 1024
 """How many characters of an output are kept to be shown; what comes after still tells outputs apart."""
-
-
-@dataclass(slots=True)
-class _Said:
-    """What one host has said so far."""
-
-    label: str
-    kept: list[str] = field(default_factory=list)
-    length: int = 0
-    digest: hashlib.blake2b = field(default_factory=lambda: hashlib.blake2b(digest_size=16))
-
-    def add(self, stream: str, text: str) -> None:
-        self.digest.update(stream.encode() + b"\0" + text.encode("utf-8", "surrogatepass"))
-        if self.length < KEPT:
-            self.kept.append(text[: KEPT - self.length])
-        self.length += len(text)
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
     """Hosts that said the same and ended alike. `text` is the beginning of `length` characters."""
 
-    labels: list[str]
+    hosts: list[str]
     text: str
     length: int
-    status: str
-    exit_code: int | None
+    ended: str
 
 
 class Gathering:
-    """Takes in what hosts say, and groups those that said the same.
+    """Takes in how hosts' commands ended, and groups those that said the same.
 
     Its memory is bounded by what differs: of equal outputs one is kept, and of a long one its beginning.
     """
 
     def __init__(self) -> None:
         """Begin with nothing said."""
-        self._open: dict[str, _Said] = {}
-        self._groups: dict[tuple[bytes, str, int | None], Group] = {}
+        self._groups: dict[tuple[bytes, str], Group] = {}
 
-    def hear(self, agent_id: str, label: str, stream: str, text: str) -> None:
-        """Take in a piece of a host's output; pieces of one stream come in their order."""
-        said = self._open.get(agent_id)
-        if said is None:
-            said = self._open[agent_id] = _Said(label)
-        said.add(stream, text)
-
-    def has_heard(self, agent_id: str) -> bool:
-        """Tell whether this host has said anything that is not ended yet."""
-        return agent_id in self._open
-
-    def end(self, agent_id: str, label: str, status: str, exit_code: int | None) -> None:
-        """Take in how a host ended; nothing more comes of it."""
-        said = self._open.pop(agent_id, None) or _Said(label)
-        key = (said.digest.digest(), status, exit_code)
-        group = self._groups.get(key)
+    def add(self, one: DispatchCommand) -> None:
+        """Take in a command that has ended."""
+        out, err = one.stdout or "", one.stderr or ""
+        digest = hashlib.blake2b(digest_size=16)
+        for part in (out, err):
+            # With its length before it, so that no text can pass for two.
+            digest.update(len(part).to_bytes(8) + part.encode("utf-8", "surrogatepass"))
+        ended = "" if one.status == "succeeded" else ending(one)
+        group = self._groups.get((digest.digest(), ended))
         if group is None:
-            self._groups[key] = Group([label], "".join(said.kept), said.length, status, exit_code)
-        else:
-            group.labels.append(label)
+            text = out + ("\n" if out and err and not out.endswith("\n") else "") + err
+            group = Group([], text[:KEPT], len(text), ended)
+            self._groups[digest.digest(), ended] = group
+        group.hosts.append(one.host_name)
 
     def groups(self) -> list[Group]:
         """The groups, the largest first; in each the hosts by name."""
         for group in self._groups.values():
-            group.labels.sort()
-        return sorted(self._groups.values(), key=lambda group: (-len(group.labels), group.labels))
+            group.hosts.sort()
+        return sorted(self._groups.values(), key=lambda group: (-len(group.hosts), group.hosts))
 
 
 def heading(group: Group) -> str:
     """The line above a group: how many hosts, whether they said anything, and how they ended."""
-    count = len(group.labels)
+    count = len(group.hosts)
     hosts = "1 host" if count == 1 else f"{count} hosts"
     said = "said nothing" if not group.length else "said" if count == 1 else "said the same"
-    ended = "" if group.status == "succeeded" else f" ({ending(group.status, group.exit_code)})"
-    return f"{hosts} {said}{ended}: {names(group.labels)}"
+    ended = f" ({group.ended})" if group.ended else ""
+    return f"{hosts} {said}{ended}: {names(group.hosts)}"
 
 
-def names(labels: Iterable[str], *, most: int = 12) -> str:
+def names(hosts: Iterable[str], *, most: int = 12) -> str:
     """Names of hosts, safe to print; of many the first ones and how many more there are."""
-    all_names = [escape(label) for label in labels]
+    all_names = [escape(host) for host in hosts]
     more = f" and {len(all_names) - most} more" if len(all_names) > most else ""
     return ", ".join(all_names[:most]) + more
 
 
-def ending(status: str, exit_code: int | None, signal: int | None = None, reason: str | None = None) -> str:
+def ending(one: Command) -> str:
     """How a command ended, in words that are safe to print."""
-    if reason and status != "succeeded":
-        return f"{status}: {escape(reason)}"
-    if status == "failed" and exit_code is not None:
-        return f"exit code {exit_code}"
-    if status == "failed" and signal is not None:
-        return f"ended by signal {signal}"
-    return status
+    if one.reason and one.status != "succeeded":
+        return f"{one.status}: {escape(one.reason)}"
+    if one.status == "failed" and one.exit_code is not None:
+        return f"exit code {one.exit_code}"
+    if one.status == "failed" and one.signal is not None:
+        return f"ended by signal {one.signal}"
+    return one.status
 
 
-def failures(commands: Iterable[tuple[str, Command]]) -> list[tuple[str, str]]:
-    """Of hosts by name with their commands those that did not succeed, each with why."""
-    return [
-        (label, ending(one.status, one.exit_code, one.signal, one.reason))
-        for label, one in commands
-        if one.status != "succeeded"
-    ]
+def failures(ends: Iterable[tuple[str, str]]) -> list[str]:
+    """Lines about hosts that did not succeed: each way to end (host, ending) with its hosts, most first."""
+    by_ending: dict[str, list[str]] = {}
+    for host, ended in ends:
+        by_ending.setdefault(ended, []).append(host)
+    ways = sorted(by_ending.items(), key=lambda way: (-len(way[1]), way[0]))
+    return [f"{ended}: {names(sorted(hosts))}" for ended, hosts in ways]

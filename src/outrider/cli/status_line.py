@@ -42,6 +42,11 @@ class StatusLine:
         """Take it off the screen; what is said next shows it again."""
         self._put(self._clearing())
 
+    def end(self) -> None:
+        """Take it off the screen for good."""
+        self._text = ""
+        self.clear()
+
     @contextmanager
     def following_resizes(self) -> Iterator[None]:
         """Draw it anew in the block whenever the terminal's size changes."""

@@ -34,6 +34,8 @@ WORDS: Final[tuple[Word, ...]] = (
     Word("sessions", "outrider.cli.sessions", "List and end open sessions."),
     Word("password", "outrider.cli.password", "Change your own password."),
     Word("totp", "outrider.cli.totp", "Set up or give up a second factor."),
+    Word("audit", "outrider.cli.audit", "Who changed what; verify and export the audit log."),
+    Word("center", "outrider.cli.center", "Back up or restore the center on this machine; reset a password."),
     Word("completion", "outrider.cli.completion", "Print the completion script for bash, zsh or fish."),
     Word("version", "outrider.cli.version", "Say which version this is."),
 )

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from aiohttp import web
 
 from outrider.domain.connection_states import HostStatus
-from outrider.domain.errors import NotFound
+from outrider.domain.errors import Conflict, NotFound
 from outrider.domain.ids import AgentId
 from outrider.domain.targets.errors import EmptyTarget
 from outrider.domain.targets.matching import Host, matches
@@ -25,8 +25,15 @@ Json: TypeAlias = dict[str, Any]
 class FakeDispatch:
     """One dispatch; its commands are FakeCommands, all sent at once, and say what its stream tells."""
 
-    def __init__(self, dispatch_id: str, body: Json, commands: list[tuple[Json, FakeCommand]]) -> None:
-        """Take what was asked and the commands that came of it, each with its agent."""
+    def __init__(
+        self,
+        dispatch_id: str,
+        body: Json,
+        commands: list[tuple[Json, FakeCommand]],
+        skipped: list[Json],
+    ) -> None:
+        """Take what was asked, the commands that came of it, each with its agent, and who was left out."""
+        self.skipped = skipped
         self.id = dispatch_id
         self.asked = body
         self.commands = commands
@@ -38,17 +45,19 @@ class FakeDispatch:
             command.listeners.append(self._listener(agent, command))
 
     def _listener(self, agent: Json, command: FakeCommand) -> Callable[[str, Json], None]:
-        whose = {"agent_id": agent["id"], "command_id": command.id}
+        names = {"label": agent["label"], "hostname": agent["hostname"]}
+        whose = {"agent_id": agent["id"], "command_id": command.id, **names}
 
         def hear(event: str, data: Json) -> None:
             if event in ("output", "missed"):
                 self._tell(event, {**whose, **data})
                 return
-            facts = {name: data.get(name) for name in ("status", "exit_code", "signal", "reason")}
-            self._tell("command", {**whose, "label": agent["label"], **facts})
-            self._tell("state", {name: self.shown()[name] for name in ("state", "counts", "total")})
+            if event == "result":
+                self._tell("command", {**data, "agent_id": agent["id"], **names})
             if self.ended:
-                self._tell("result", self.shown())
+                self._tell("end", self.shown())
+            else:
+                self._tell("dispatch", self.shown())
 
         return hear
 
@@ -61,46 +70,82 @@ class FakeDispatch:
         self._events.append((event, data))
         self._changed.set()
 
-    async def event_after(self, cursor: int) -> tuple[str, Json] | None:
-        """The event at this place of the stream, waiting for it; None after the last."""
-        while cursor >= len(self._events):
-            if self._events and self._events[-1][0] == "result":
+    async def event_after(self, cursor: int, *, live: bool) -> tuple[int, tuple[str, Json]] | None:
+        """The next event from this place of the stream on, and its place, waiting for it; None at its end."""
+        while True:
+            for place, event in enumerate(self._events[cursor:], start=cursor):
+                if live or event[0] not in ("output", "missed"):
+                    return place, event
+            if self._events and self._events[-1][0] == "end":
                 return None
             self._changed.clear()
             await self._changed.wait()
-        return self._events[cursor]
 
-    def shown(self) -> Json:
-        """The dispatch as the API shows it."""
+    def told_again(self, cursor: int) -> list[tuple[str, Json]]:
+        """What a reader who resumes at this place is told again: what hosts at work have said so far."""
+        at_work = {command.id for _, command in self.commands if not command.ended}
+        return [
+            event
+            for event in self._events[:cursor]
+            if event[0] in ("output", "missed") and event[1]["command_id"] in at_work
+        ]
+
+    def summary(self) -> Json:
+        """The dispatch as a list shows it."""
         counts: dict[str, int] = {}
         for _, command in self.commands:
             counts[command.status] = counts.get(command.status, 0) + 1
         return {
-            "concurrency": None,
-            "max_failures": None,
-            "ttl": 86_400,
-            "offline": "wait",
-            **self.asked,
             "id": self.id,
+            "target": self.asked["target"],
+            "type": self.asked["type"],
+            "params": self.asked.get("params", {}),
             "state": self._state(),
             "counts": counts,
+            "held": 0,
+            "gone": 0,
             "total": len(self.commands),
+            "skipped": len(self.skipped),
+            "concurrency": self.asked.get("concurrency"),
+            "max_failures": None,
+            "offline": self.asked.get("offline", "wait"),
+            "created": NOW,
+            "created_by": "admin",
+            "expires": NOW + self.asked.get("ttl", 86_400),
+            "retry_of": None,
+            "origin": None,
+            "cancelled_by": "admin" if self.cancelled.is_set() else None,
+            "finished": NOW + 1 if self.ended else None,
+        }
+
+    def shown(self) -> Json:
+        """The dispatch as the API shows it."""
+        return {
+            **self.summary(),
             "unanswered": [
-                {"agent_id": agent["id"], "label": agent["label"], "status": command.status}
+                {
+                    "agent_id": agent["id"],
+                    "label": agent["label"],
+                    "hostname": agent["hostname"],
+                    "command_id": command.id,
+                    "status": command.status,
+                    "held": False,
+                    "host": agent["status"],
+                }
                 for agent, command in self.commands
                 if not command.ended
             ],
-            "created": NOW,
-            "created_by": "admin",
-            "finished": NOW + 1 if self.ended else None,
-            "a_field_of_tomorrow": 1,
+            "skipped_hosts": [
+                {"agent_id": agent["id"], "label": agent["label"], "hostname": agent["hostname"]}
+                for agent in self.skipped
+            ],
         }
 
     def _state(self) -> str:
-        if not self.ended:
-            return "cancelling" if self.cancelled.is_set() else "running"
         if self.cancelled.is_set():
             return "cancelled"
+        if not self.ended:
+            return "running"
         return "succeeded" if all(one.status == "succeeded" for _, one in self.commands) else "failed"
 
 
@@ -157,7 +202,9 @@ class FakeDispatches:
         for agent in agents:
             by_status[agent["status"]] = by_status.get(agent["status"], 0) + 1
         shown = agents[: body.get("limit", 100)]
-        return web.json_response({"count": len(agents), "by_status": by_status, "agents": shown})
+        return web.json_response(
+            {"count": len(agents), "by_status": by_status, "agents": shown, "unmatched": []}
+        )
 
     async def _new(self, request: web.Request) -> web.Response:
         key = request.headers.get("Idempotency-Key", "")
@@ -169,17 +216,19 @@ class FakeDispatches:
         return web.json_response(made.shown(), status=201)
 
     def _make(self, body: Json) -> FakeDispatch:
-        agents = self._meant_by_a_dispatch(body["target"])
-        if body.get("offline") == "skip":
-            agents = [agent for agent in agents if agent["status"] == "online"]
+        return self._make_for(body, self._meant_by_a_dispatch(body["target"]))
+
+    def _make_for(self, body: Json, agents: list[Json]) -> FakeDispatch:
+        skipped = [agent for agent in agents if body.get("offline") == "skip" and agent["status"] != "online"]
+        agents = [agent for agent in agents if agent not in skipped]
         order = {"type": body["type"], "params": body.get("params", {})}
         commands = [(agent, self._start(agent["id"], order)) for agent in agents]
-        made = FakeDispatch(f"dsp_{next(self._numbers):020d}", body, commands)
+        made = FakeDispatch(f"dsp_{next(self._numbers):020d}", body, commands, skipped)
         self.dispatches[made.id] = made
         return made
 
     async def _list(self, request: web.Request) -> web.Response:
-        found = [one.shown() for one in self.dispatches.values()]
+        found = [one.summary() for one in self.dispatches.values()]
         wanted = request.query.get("state")
         return web.json_response([one for one in found[::-1] if wanted in (None, one["state"])])
 
@@ -194,21 +243,27 @@ class FakeDispatches:
 
     async def _commands(self, request: web.Request) -> web.Response:
         wanted = request.query.get("state")
-        return web.json_response(
-            [
-                {
-                    **command.shown(),
-                    "agent_id": agent["id"],
-                    "label": agent["label"],
-                    "hostname": agent["hostname"],
-                }
-                for agent, command in self._dispatch(request).commands
-                if wanted in (None, command.status)
-            ]
+        found = [
+            {
+                **command.shown(),
+                "agent_id": agent["id"],
+                "label": agent["label"],
+                "hostname": agent["hostname"],
+            }
+            for agent, command in self._dispatch(request).commands
+            if wanted in (None, command.status)
+        ]
+        start = next(
+            (place + 1 for place, one in enumerate(found) if one["id"] == request.query.get("after")), 0
         )
+        page = found[start : start + int(request.query.get("limit", 50))]
+        following = page[-1]["id"] if start + len(page) < len(found) else None
+        return web.json_response({"commands": page, "next": following})
 
     async def _cancel(self, request: web.Request) -> web.Response:
         dispatch = self._dispatch(request)
+        if dispatch.ended:
+            raise Conflict("The dispatch is over.")
         dispatch.cancelled.set()
         for _, command in dispatch.commands:
             command.cancelled.set()
@@ -216,14 +271,16 @@ class FakeDispatches:
 
     async def _retry(self, request: web.Request) -> web.Response:
         dispatch = self._dispatch(request)
-        again = [agent["id"] for agent, command in dispatch.commands if command.status != "succeeded"]
+        await request.json()
+        again = [agent for agent, one in dispatch.commands if one.ended and one.status != "succeeded"]
         if not again:
-            raise EmptyTarget("Nothing failed: there is nothing to send again.", target="", unmatched=[])
-        made = self._make({**dispatch.asked, "target": " or ".join(again)})
+            raise Conflict("No host of this dispatch has ended in a state that can be tried again.")
+        made = self._make_for({**dispatch.asked, "target": f"retry of {dispatch.id}"}, again)
         return web.json_response(made.shown(), status=201)
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
         dispatch = self._dispatch(request)
+        live = request.query.get("output") == "live"
         response = web.StreamResponse(headers={"Content-Type": sse.CONTENT_TYPE})
         await response.prepare(request)
         await response.write(sse.comment("heartbeat"))
@@ -231,9 +288,12 @@ class FakeDispatches:
         dispatch.followed.set()
         try:
             cursor = int(request.headers.get("Last-Event-ID", "0"))
-            while (event := await dispatch.event_after(cursor)) is not None:
-                cursor += 1
-                await response.write(sse.encode(event[0], json.dumps(event[1]), str(cursor)))
+            for name, data in dispatch.told_again(cursor) if live else ():
+                await response.write(sse.encode(name, json.dumps(data), str(cursor)))
+            while (found := await dispatch.event_after(cursor, live=live)) is not None:
+                cursor = found[0] + 1
+                name, data = found[1]
+                await response.write(sse.encode(name, json.dumps(data), str(cursor)))
         finally:
             self.streams.remove(request)
         return response

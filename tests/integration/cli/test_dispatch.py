@@ -40,7 +40,7 @@ async def test_each_line_has_its_host_before_it(api: FakeApi, signed_in: Program
     assert (process.returncode, out) == (3, b"")
     told = err.decode().splitlines()
     assert told[0] == "outrider: 1 of 2 did not succeed:"
-    assert told[1].split("  ") == ["", "db-01", "exit code 3"]
+    assert told[1] == "  exit code 3: db-01"
     assert "outrider dispatches retry dsp_" in told[2]
 
 
