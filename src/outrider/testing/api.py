@@ -138,6 +138,10 @@ class FakeApi:
         """Wait for the next command that is sent."""
         return await self._sent.get()
 
+    def put_back(self, command: FakeCommand) -> None:
+        """Leave a command for somebody else who waits for one."""
+        self._sent.put_nowait(command)
+
     def answer_once(self, method: str, path: str, response: web.Response | None) -> None:
         """Answer the next such request like this instead; None cuts the connection."""
         self._answers.append((method, path, response))

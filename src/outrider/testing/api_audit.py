@@ -43,11 +43,12 @@ class FakeAudit:
         ]
 
     async def _list(self, request: web.Request) -> web.Response:
+        newest_first = request.query.get("order", "desc") == "desc"
         after, limit = int(request.query.get("after", 0)), int(request.query.get("limit", 100))
         found = [
             entry
-            for entry in self.entries
-            if entry["number"] > after
+            for entry in (self.entries[::-1] if newest_first else self.entries)
+            if (not after or (entry["number"] < after if newest_first else entry["number"] > after))
             and request.query.get("action", entry["action"]) == entry["action"]
             and request.query.get("subject", entry["subject"]) == entry["subject"]
         ]
