@@ -79,16 +79,14 @@ from outrider.center.live.routes import router as live_routes
 from outrider.center.local_agent import local_enrolment_key
 from outrider.center.security.authority import Authority, CertificateAuthority, load_supplied
 from outrider.center.security.sealing import Sealer, load_master_key
-from outrider.center.settings import Address, CenterSettings, parse_address
+from outrider.center.settings import Address, CenterSettings, parse_address, read_settings
 from outrider.center.standing import Standing
 from outrider.center.store.connection import Connection
 from outrider.center.store.database import StoreUnusable
 from outrider.center.store.engine import Store, open_store
 from outrider.center.store.retention import Keep, Retention
-from outrider.domain import variables
 from outrider.domain.errors import OutriderError
 from outrider.domain.ids import AgentId, CommandId
-from outrider.domain.places import default_data_folder
 from outrider.kit import config, logs
 from outrider.kit.clock import Clock, SystemClock
 from outrider.kit.launch import ANNOUNCE_FD, PARENT_FD, ParentWatch, announce, inherited_descriptor
@@ -487,19 +485,6 @@ async def _run(settings: CenterSettings, environ: Mapping[str, str]) -> int:
         return await run_until_signalled(tree)
     finally:
         await store.close()
-
-
-def read_settings(environ: Mapping[str, str]) -> CenterSettings:
-    """Read `OUTRIDER_*` and the file `center.toml` in the data folder (or `OUTRIDER_CONFIG`)."""
-    named = environ.get("OUTRIDER_CONFIG")
-    home = Path(environ.get("OUTRIDER_HOME") or default_data_folder()).expanduser()
-    file = Path(named) if named else home / "center.toml"
-    return config.load(
-        CenterSettings,
-        file=file if named or file.exists() else None,
-        environ=environ,
-        known_variables=variables.ALL,
-    )
 
 
 def _raise_file_limit() -> None:

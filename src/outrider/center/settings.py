@@ -1,5 +1,6 @@
 """The center's settings: a TOML file and `OUTRIDER_*` variables, which win."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -7,8 +8,10 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta
 
+from outrider.domain import variables
 from outrider.domain.places import default_data_folder
 from outrider.domain.provider_rules import parse_mapping
+from outrider.kit import config
 
 DAY = 86400.0
 
@@ -115,6 +118,19 @@ class CenterSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     ] = 10.0
     log_level: Annotated[str, Meta(description="debug, info, warning or error.")] = "info"
     log_format: Annotated[str, Meta(description="text or json.")] = "text"
+
+
+def read_settings(environ: Mapping[str, str]) -> CenterSettings:
+    """Read `OUTRIDER_*` and the file `center.toml` in the data folder (or `OUTRIDER_CONFIG`)."""
+    named = environ.get("OUTRIDER_CONFIG")
+    home = Path(environ.get("OUTRIDER_HOME") or default_data_folder()).expanduser()
+    file = Path(named) if named else home / "center.toml"
+    return config.load(
+        CenterSettings,
+        file=file if named or file.exists() else None,
+        environ=environ,
+        known_variables=variables.ALL,
+    )
 
 
 class Address(msgspec.Struct, frozen=True):
