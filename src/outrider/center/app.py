@@ -77,6 +77,8 @@ from outrider.center.link.streams import StreamEndpoint
 from outrider.center.live.log import EventLog
 from outrider.center.live.routes import router as live_routes
 from outrider.center.local_agent import local_enrolment_key
+from outrider.center.schedules.routes import router as schedule_routes
+from outrider.center.schedules.service import ScheduleService
 from outrider.center.security.authority import Authority, CertificateAuthority, load_supplied
 from outrider.center.security.sealing import Sealer, load_master_key
 from outrider.center.settings import Address, CenterSettings, parse_address, read_settings
@@ -190,6 +192,7 @@ class Center:
         self.dispatch_following = DispatchFollowing(
             store, self.dispatches, self.dispatch_runner, self.feed, self.outputs, clock
         )
+        self.schedules = ScheduleService(store, self.dispatches, clock)
         self.following = Following(store, self.commands, self.feed, self.outputs, clock)
         self.polling = PollingService(store, self.presence, self.hub, self.delivery, reports, clock)
         self.audit = AuditService(store)
@@ -231,6 +234,7 @@ class Center:
             self.expiry,
             self.resending,
             self.dispatch_runner,
+            self.schedules,
             self.archive,
             self.retention,
         ):
@@ -264,6 +268,7 @@ class Center:
             "following": self.following,
             "dispatches": self.dispatches,
             "dispatch_following": self.dispatch_following,
+            "schedules": self.schedules,
             "polling": self.polling,
             "audit": self.audit,
             "health": self.health,
@@ -276,6 +281,7 @@ class Center:
             target_routes(),
             command_routes(),
             dispatch_routes(),
+            schedule_routes(),
             live_routes(),
             audit_routes(),
             health_routes(),
