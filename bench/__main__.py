@@ -2,9 +2,14 @@
 
 import sys
 
-from bench import command_round_trip, fan_out, footprint, links
+from bench import cli, command_round_trip, fan_out, footprint, links, schedules, target_preview
 from bench.rig.options import run
 
 sys.exit(
-    run({each.TITLE: each.measure for each in (command_round_trip, fan_out, links, footprint)}),
+    run(
+        {
+            each.TITLE: each.measure
+            for each in (cli, command_round_trip, fan_out, target_preview, schedules, links, footprint)
+        }
+    ),
 )

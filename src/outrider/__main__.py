@@ -14,7 +14,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         from outrider.agent.app import main as agent
 
         return agent(words[1:])
-    if _names_daemon(words, "center"):
+    if _names_daemon(words, "center") and words[1:] not in (["--help"], ["-h"]):
         return _center(words[1:])
     from outrider.cli.entry import main as cli
 

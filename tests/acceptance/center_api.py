@@ -77,6 +77,11 @@ class Api:
         answer = await self.call("POST", "/login", {"username": username, "password": password})
         self._token = answer["token"]
 
+    async def login_first(self, username: str, password: str) -> None:
+        """Sign in to a center that is ready and that nobody else has been told of yet."""
+        answer = await self._call("POST", "/login", {"username": username, "password": password}, {})
+        self._token = answer["token"]
+
     @property
     def headers(self) -> dict[str, str]:
         """What shows who calls."""

@@ -47,10 +47,12 @@ class Center:
             prefix=prefix,
         )
 
-    async def start(self) -> None:
-        """Start it and return once it serves."""
+    async def start(self, *, anew: bool = False) -> None:
+        """Start it and return once it serves; with `anew`, on data in which our session is no more."""
         await self.program.start()
         self.announced = json.loads(await self.program.ready())
+        if anew:
+            await self.api.login_first("admin", PASSWORD)
         self.up.rise()
 
     async def stop(self) -> int:

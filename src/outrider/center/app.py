@@ -24,6 +24,7 @@ from outrider import __version__
 from outrider.center.access.authentication import Authentication
 from outrider.center.access.hashing import Hashing
 from outrider.center.access.known import KnownCallers
+from outrider.center.access.oidc import Providers
 from outrider.center.access.own_password import OwnPasswords
 from outrider.center.access.routes import router as access_routes
 from outrider.center.access.second_factor import SecondFactors
@@ -77,18 +78,18 @@ from outrider.center.link.streams import StreamEndpoint
 from outrider.center.live.log import EventLog
 from outrider.center.live.routes import router as live_routes
 from outrider.center.local_agent import local_enrolment_key
+from outrider.center.schedules.routes import router as schedule_routes
+from outrider.center.schedules.service import ScheduleService
 from outrider.center.security.authority import Authority, CertificateAuthority, load_supplied
 from outrider.center.security.sealing import Sealer, load_master_key
-from outrider.center.settings import Address, CenterSettings, parse_address
+from outrider.center.settings import Address, CenterSettings, parse_address, read_settings
 from outrider.center.standing import Standing
 from outrider.center.store.connection import Connection
 from outrider.center.store.database import StoreUnusable
 from outrider.center.store.engine import Store, open_store
 from outrider.center.store.retention import Keep, Retention
-from outrider.domain import variables
 from outrider.domain.errors import OutriderError
 from outrider.domain.ids import AgentId, CommandId
-from outrider.domain.places import default_data_folder
 from outrider.kit import config, logs
 from outrider.kit.clock import Clock, SystemClock
 from outrider.kit.launch import ANNOUNCE_FD, PARENT_FD, ParentWatch, announce, inherited_descriptor
@@ -150,6 +151,7 @@ class Center:
         self.sessions = Sessions(store, clock, known)
         self.users = Users(store, clock, hashing, known)
         self.api_tokens = ApiTokens(store, clock, signing, known)
+        self.providers = Providers(store, clock, self.sign_in, throttle, known, settings.oidc)
         self.presence = Presence(
             store,
             self.hub,
@@ -191,6 +193,7 @@ class Center:
         self.dispatch_following = DispatchFollowing(
             store, self.dispatches, self.dispatch_runner, self.feed, self.outputs, clock
         )
+        self.schedules = ScheduleService(store, self.dispatches, clock)
         self.following = Following(store, self.commands, self.feed, self.outputs, clock)
         self.polling = PollingService(store, self.presence, self.hub, self.delivery, reports, clock)
         self.audit = AuditService(store)
@@ -232,6 +235,7 @@ class Center:
             self.expiry,
             self.resending,
             self.dispatch_runner,
+            self.schedules,
             self.archive,
             self.retention,
         ):
@@ -259,11 +263,13 @@ class Center:
             "sessions": self.sessions,
             "users": self.users,
             "api_tokens": self.api_tokens,
+            "providers": self.providers,
             "fleet": self.fleet,
             "commands": self.commands,
             "following": self.following,
             "dispatches": self.dispatches,
             "dispatch_following": self.dispatch_following,
+            "schedules": self.schedules,
             "polling": self.polling,
             "audit": self.audit,
             "health": self.health,
@@ -276,6 +282,7 @@ class Center:
             target_routes(),
             command_routes(),
             dispatch_routes(),
+            schedule_routes(),
             live_routes(),
             audit_routes(),
             health_routes(),
@@ -296,6 +303,7 @@ class Center:
             state=State(
                 {
                     "access": self.authentication,
+                    "public_url": self.settings.public_url,
                     "authority": self.authority.chain_pem() if self.authority else b"",
                     "about": lambda: _about(standing),
                 }
@@ -484,19 +492,6 @@ async def _run(settings: CenterSettings, environ: Mapping[str, str]) -> int:
         return await run_until_signalled(tree)
     finally:
         await store.close()
-
-
-def read_settings(environ: Mapping[str, str]) -> CenterSettings:
-    """Read `OUTRIDER_*` and the file `center.toml` in the data folder (or `OUTRIDER_CONFIG`)."""
-    named = environ.get("OUTRIDER_CONFIG")
-    home = Path(environ.get("OUTRIDER_HOME") or default_data_folder()).expanduser()
-    file = Path(named) if named else home / "center.toml"
-    return config.load(
-        CenterSettings,
-        file=file if named or file.exists() else None,
-        environ=environ,
-        known_variables=variables.ALL,
-    )
 
 
 def _raise_file_limit() -> None:

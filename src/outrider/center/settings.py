@@ -1,15 +1,79 @@
 """The center's settings: a TOML file and `OUTRIDER_*` variables, which win."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
 
+from outrider.domain import variables
 from outrider.domain.places import default_data_folder
+from outrider.domain.provider_rules import parse_mapping
+from outrider.kit import config
 
 DAY = 86400.0
+
+
+class OidcSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A provider that people may sign in with (OpenID Connect)."""
+
+    issuer: Annotated[
+        str, Meta(description="The provider's issuer address, such as https://id.example. Empty: none.")
+    ] = ""
+    name: Annotated[
+        str,
+        Meta(
+            pattern=r"^[a-z0-9-]{1,40}$",
+            description="The provider's name in addresses; the callback is /api/oidc/NAME/callback.",
+        ),
+    ] = "sso"
+    label: Annotated[str, Meta(description="What to call the provider to people. Empty: its name.")] = ""
+    client_id: Annotated[str, Meta(description="The center's client id at the provider.")] = ""
+    client_secret: Annotated[
+        str, Meta(description="The center's secret there. Empty: a public client, with PKCE alone.")
+    ] = ""
+    scopes: Annotated[list[str], Meta(description="What is asked for; openid is needed.")] = msgspec.field(
+        default_factory=lambda: ["openid", "profile", "email"]
+    )
+    username_claim: Annotated[str, Meta(description="The claim that names a new user.")] = (
+        "preferred_username"
+    )
+    role_claim: Annotated[str, Meta(description="The claim with a person's groups.")] = "groups"
+    role_mapping: Annotated[
+        list[str], Meta(description="GROUP=ROLE entries, read at each sign-in. Empty: roles are set here.")
+    ] = []
+    default_role: Annotated[
+        Literal["", "viewer", "operator", "admin"],
+        Meta(description="The role of who has no mapped group. Empty: they may not come in."),
+    ] = "viewer"
+    allowed_domains: Annotated[
+        list[str], Meta(description="Domains of verified e-mail addresses that may come in. Empty: all.")
+    ] = []
+
+    def __post_init__(self) -> None:
+        """Refuse what can't work. Raises ValueError."""
+        parse_mapping(self.role_mapping)
+        if not self.issuer:
+            return
+        if not is_safe_address(self.issuer):
+            message = f"issuer must be an https:// address, not {self.issuer!r}"
+            raise ValueError(message)
+        if not self.client_id:
+            message = "client_id is needed with an issuer"
+            raise ValueError(message)
+        if "openid" not in self.scopes:
+            message = "scopes must name openid"
+            raise ValueError(message)
+
+
+def is_safe_address(text: str) -> bool:
+    """Tell whether secrets may be sent to an address: https, or plain HTTP to this machine."""
+    parts = urlsplit(text)
+    if parts.scheme == "https":
+        return bool(parts.hostname)
+    return parts.scheme == "http" and Address(parts.hostname or "", 0).is_loopback
 
 
 class CenterSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -48,11 +112,25 @@ class CenterSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     events_days: Annotated[float, Meta(gt=0, description="How long events are kept.")] = 7.0
     commands_days: Annotated[float, Meta(gt=0, description="How long ended commands are kept.")] = 90.0
     audit_days: Annotated[float, Meta(gt=0, description="How long the audit log is kept.")] = 365.0
+    oidc: OidcSettings = msgspec.field(default_factory=OidcSettings)
     heartbeat: Annotated[
         float, Meta(ge=0.2, le=300, description="Seconds between an agent's heartbeats.")
     ] = 10.0
     log_level: Annotated[str, Meta(description="debug, info, warning or error.")] = "info"
     log_format: Annotated[str, Meta(description="text or json.")] = "text"
+
+
+def read_settings(environ: Mapping[str, str]) -> CenterSettings:
+    """Read `OUTRIDER_*` and the file `center.toml` in the data folder (or `OUTRIDER_CONFIG`)."""
+    named = environ.get("OUTRIDER_CONFIG")
+    home = Path(environ.get("OUTRIDER_HOME") or default_data_folder()).expanduser()
+    file = Path(named) if named else home / "center.toml"
+    return config.load(
+        CenterSettings,
+        file=file if named or file.exists() else None,
+        environ=environ,
+        known_variables=variables.ALL,
+    )
 
 
 class Address(msgspec.Struct, frozen=True):

@@ -13,6 +13,7 @@ from outrider.cli.connection import Where, ask
 from outrider.cli.listing import STATUS_STYLES, AsJson, Column, ago, at, show_facts, show_json, show_table
 from outrider.cli.naming import find_agent, name_of
 from outrider.cli.prompts import confirm
+from outrider.domain.targets.parser import parse
 
 if TYPE_CHECKING:
     from cyclopts import App
@@ -27,6 +28,7 @@ def command() -> App:
     """Make the command."""
     app = make_app("outrider agents")
     app.default(list_agents)
+    app.command(list_agents, name="list")
     app.command(show_agent, name="show")
     app.command(delete_agents, name="delete")
     return app
@@ -34,6 +36,9 @@ def command() -> App:
 
 def list_agents(
     *,
+    target: Annotated[
+        str | None, Parameter(help="Only those an expression means: 'tag:web and not status:offline'.")
+    ] = None,
     tag: Annotated[str | None, Parameter(help="Only those with this tag: web, or SITE=x1.")] = None,
     status: Annotated[
         str | None, Parameter(help="Only those that are online, offline, pending or declined.")
@@ -43,7 +48,9 @@ def list_agents(
     where: Where | None = None,
 ) -> None:
     """List agents."""
-    agents = ask(where, lambda center: center.agents(tag=tag, status=status, text=text))
+    if target is not None:
+        parse(target)
+    agents = ask(where, lambda center: center.agents(target=target, tag=tag, status=status, text=text))
     if as_json:
         show_json(agents)
         return
@@ -71,7 +78,7 @@ def list_agents(
             ]
             for agent in agents
         ],
-        empty=_NO_MATCH if tag or status or text else _NO_AGENTS,
+        empty=_NO_MATCH if target or tag or status or text else _NO_AGENTS,
     )
 
 

@@ -9,7 +9,9 @@ from cyclopts import Parameter
 
 from outrider.cli.app import make_app
 from outrider.cli.connection import Where, ask
-from outrider.cli.naming import find_agent, name_of
+from outrider.cli.naming import name_of
+from outrider.cli.pending import waiting
+from outrider.cli.prompts import confirm
 
 if TYPE_CHECKING:
     from cyclopts import App
@@ -25,17 +27,19 @@ def command() -> App:
 
 
 def decline(
-    agent: Annotated[str, Parameter(help="Id, label or hostname.")],
-    /,
-    *more: Annotated[str, Parameter(help="More of them.")],
+    *agents: Annotated[str, Parameter(name="AGENT", help="Ids, labels or hostnames.")],
+    all_pending: Annotated[bool, Parameter(help="All agents that wait for approval.")] = False,
+    yes: Annotated[bool, Parameter(name=["--yes", "-y"], help="Do not ask.")] = False,
     where: Where | None = None,
 ) -> None:
     """Turn agents away. Approving one later lets it in."""
+    found = waiting(agents, all_pending=all_pending, where=where)
+    if all_pending and found and not yes:
+        confirm(f"Decline {', '.join(f'{name_of(agent)} ({agent.id})' for agent in found)}?")
 
-    async def turn_away(center: AsyncCenter) -> None:
-        for name in (agent, *more):
-            found = await find_agent(center, name)
-            await center.decline(found.id)
-            sys.stdout.write(f"Declined {name_of(found)} ({found.id}).\n")
+    async def say(center: AsyncCenter) -> None:
+        for agent in found:
+            await center.decline(agent.id)
+            sys.stdout.write(f"Declined {name_of(agent)} ({agent.id}).\n")
 
-    ask(where, turn_away)
+    ask(where, say)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from cyclopts import App
 
+COMPLETE = "complete"
+"""The word that the shells' completion scripts say; people have no use for it."""
 _HELP_WORDS = ("--help", "-h", "help")
 
 
@@ -73,6 +75,10 @@ def _run(words: list[str]) -> int:
     if words[0] == "--version":
         sys.stdout.write(f"outrider {__version__}\n")
         return 0
+    if words[0] == COMPLETE:
+        from outrider.cli.complete import main as complete
+
+        return complete(words[2:] if words[1:2] == ["--"] else words[1:])
     word = next((word for word in WORDS if word.name == words[0]), None)
     if word is None:
         return _unknown(words)
@@ -124,8 +130,13 @@ def overview() -> str:
 
 def _tell(error: OutriderError, word: str) -> int:
     detail = escape(error.detail)
+    if error.code == "invalid_target":
+        # It shows the expression, with a line below that points into it.
+        detail = "\n".join(map(escape, error.detail.split("\n")))
     if isinstance(error, Unauthenticated) and "outrider login" not in detail:
         detail += " Sign in with `outrider login`."
+    if error.code == "password_change_required" and "outrider password" not in detail:
+        detail += " `outrider password` does it."
     _say(detail)
     return exit_codes.of_error(error, word)
 

@@ -1,11 +1,11 @@
-"""`outrider exec`: run a shell line on a host and see its output live."""
+"""`outrider exec`: run a shell line on one host or on many, and see its output live."""
 
 from __future__ import annotations
 
 import shlex
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -15,6 +15,7 @@ from outrider.cli.connection import Where, ask
 from outrider.cli.durations import parse_duration
 from outrider.cli.listing import AsJson, show_json
 from outrider.cli.naming import find_agent, name_of
+from outrider.cli.targeting import PREVIEWED, confirm_many, single
 from outrider.domain.command_types.process import MAX_TEXT
 from outrider.domain.errors import Invalid, TooLarge
 from outrider.kit.printable import escape
@@ -63,6 +64,35 @@ class Display:
     quiet: Annotated[bool, Parameter(name=["--quiet", "-q"], help="No remarks on stderr.")] = False
 
 
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Many:
+    """What only matters where the target means many hosts."""
+
+    concurrency: Annotated[int | None, Parameter(help="Hosts at a time; else all at once.")] = None
+    max_failures: Annotated[
+        str | None, Parameter(help="Begin no more after this many failures: 5, or 10%.")
+    ] = None
+    offline: Annotated[
+        Literal["wait", "skip"] | None, Parameter(help="What hosts that are away now get: it later, or not.")
+    ] = None
+    group: Annotated[
+        bool | None,
+        Parameter(
+            negative="--no-group",
+            help="Equal outputs together and no live output; or live output alone. Else both, on a terminal.",
+        ),
+    ] = None
+    yes: Annotated[bool, Parameter(name=["--yes", "-y"], help="Do not ask, however many hosts.")] = False
+
+    def refuse_for_one(self) -> None:
+        """Raise Invalid when something was asked for that one host by its name can't give."""
+        for name in ("concurrency", "max_failures"):
+            if getattr(self, name) is not None:
+                option = "--" + name.replace("_", "-")
+                raise Invalid(f"{option} is for a target that means many hosts, such as tag:web.")
+
+
 def command() -> App:
     """Make the command."""
     app = make_app("outrider exec")
@@ -71,27 +101,35 @@ def command() -> App:
 
 
 def execute(
-    agent: Annotated[str, Parameter(help="Id, label or hostname.")],
+    target: Annotated[str, Parameter(help="Id, label or hostname; or an expression that means many.")],
     line: Annotated[str, Parameter(help="Line for the host's /bin/sh.")],
     /,
     *words: Annotated[str, Parameter(help="More words, each kept whole; after --, options among them.")],
     process: Process = Process(),
+    many: Many = Many(),
     no_wait: Annotated[bool, Parameter(help="Send it, print its id and do not wait.")] = False,
     display: Display = Display(),
     where: Where | None = None,
 ) -> int:
-    """Run a shell line on a host: `outrider exec web-01 'df -h | head -3'`.
+    """Run a shell line on hosts: `outrider exec web-01 'df -h | head -3'`, `outrider exec tag:web uptime`.
 
-    Its stdout and stderr go to ours as they come, and it ends with the exit code of the line. 124: it ran
-    into its time limit; 128+N: signal N ended it; 130: it was cancelled; 125: it has no exit code for another
-    reason, which stderr tells. An offline host gets the command when it is back. Ctrl-C asks whether to
-    cancel.
+    On one host its stdout and stderr go to ours as they come. A target such as `web-*`, `tag:web and not
+    tag:db`, `web-01,web-02` or `all` means many hosts: each line then has its host's name before it, and
+    equal outputs are shown together at the end.
+
+    It ends with the exit code of the line, of many hosts the worst. 124: it ran into its time limit; 128+N:
+    signal N ended it; 130: it was cancelled; 125: there is no exit code for another reason, which stderr
+    tells. An offline host gets the command when it is back. Ctrl-C asks whether to cancel.
     """
+    one = single(target)
     params = process.params(line if not words else shlex.join((line, *words)))
     ttl = parse_duration(process.ttl, "--ttl") if process.ttl else None
+    if one is None:
+        return _run_on_many(target, params, ttl, many=many, no_wait=no_wait, display=display, where=where)
+    many.refuse_for_one()
 
     async def run(center: AsyncCenter) -> int:
-        found = await find_agent(center, agent)
+        found = await find_agent(center, one)
         sent = await center.send(found.id, "shell", params, ttl=ttl)
         if no_wait:
             _show_sent(found, sent, display)
@@ -99,6 +137,60 @@ def execute(
         return await _wait(center, found, sent, display)
 
     return ask(where, run)
+
+
+def _run_on_many(
+    target: str,
+    params: dict[str, Any],
+    ttl: float | None,
+    *,
+    many: Many,
+    no_wait: bool,
+    display: Display,
+    where: Where | None,
+) -> int:
+    limit = read_limit(many.max_failures) if many.max_failures else None
+    preview = ask(where, lambda center: center.preview_target(target, limit=PREVIEWED))
+    confirm_many(preview, f"`{params['command'][:60]}`", yes=many.yes)
+    away = preview.by_status.get("offline", 0)
+
+    async def run(center: AsyncCenter) -> int:
+        dispatch = await center.dispatch(
+            target,
+            "shell",
+            params,
+            concurrency=many.concurrency,
+            max_failures=limit,
+            ttl=ttl,
+            offline=many.offline,
+        )
+        if no_wait:
+            if display.as_json:
+                show_json(dispatch)
+            else:
+                sys.stdout.write(dispatch.id + "\n")
+            return 0
+        if away and not display.quiet and many.offline != "skip":
+            sys.stderr.write(
+                f"outrider: {away} of {preview.count} hosts are offline: the command is queued until they "
+                "are back (--offline skip leaves them out)\n"
+            )
+        from outrider.cli.dispatching import DispatchFollower, Style
+
+        style = Style(group=many.group, as_json=display.as_json, quiet=display.quiet)
+        return await DispatchFollower(center, dispatch, style).follow()
+
+    return ask(where, run)
+
+
+def read_limit(text: str) -> int | str:
+    """Read how many failures are allowed: a number, or a share such as `10%`. Raises Invalid."""
+    if text.isascii() and text.isdigit():
+        return int(text)
+    share = text.removesuffix("%")
+    if share != text and share.isascii() and share.isdigit() and int(share) <= 100:  # noqa: PLR2004 - per cent
+        return text
+    raise Invalid(f"--max-failures takes a number or a share such as 10%, not {text[:80]!r}.")
 
 
 def _variable(text: str) -> tuple[str, str]:

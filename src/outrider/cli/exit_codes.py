@@ -50,6 +50,7 @@ _BY_CODE: Final[dict[str, int]] = {
     errors.Conflict.code: 6,
     errors.Unavailable.code: 7,
     errors.Throttled.code: 7,
+    "empty_target": 5,
     "center_away": 7,
     "wrong_certificate": 8,
     "left_running": INTERRUPTED,
@@ -58,7 +59,9 @@ _BY_CODE: Final[dict[str, int]] = {
 
 def of_error(error: errors.OutriderError, word: str) -> int:
     """The exit code for an error in the command `word`."""
-    code = _BY_CODE.get(error.code, FAILED)
+    # A newer error is of the kind of its ancestors.
+    codes = (getattr(kind, "code", "") for kind in type(error).__mro__)
+    code = next((_BY_CODE[known] for known in (error.code, *codes) if known in _BY_CODE), FAILED)
     return EXEC_NO_RESULT if word == "exec" and code != INTERRUPTED else code
 
 

@@ -3,29 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import sys
-from contextlib import aclosing, contextmanager
-from typing import TYPE_CHECKING, Any, BinaryIO, Final
+from contextlib import aclosing
+from typing import TYPE_CHECKING, BinaryIO
 
+from outrider.cli.attending import Attendance, Words
 from outrider.cli.screen import ScreenFilter
 from outrider.client import Command, Missed, Output, Reconnecting, StateChange
-from outrider.domain.errors import OutriderError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from outrider.client import Agent, AsyncCenter, Progress
     from outrider.client.answers import StreamName
-
-_MAX_REPLY: Final = 1024
-
-
-class LeftRunning(OutriderError):
-    """The person stopped looking; the command goes on. `fields`: command_id."""
-
-    code = "left_running"
 
 
 class Printer:
@@ -78,7 +66,16 @@ class Follower:
         self._agent = agent
         self._command_id = command_id
         self._printer = printer
-        self._screen = asyncio.Lock()
+        names = f"{agent.id} {command_id}"
+        self._attendance = Attendance(
+            Words(
+                what="command",
+                left=f"See it with `outrider commands {names} --follow`, end it with "
+                f"`outrider cancel {names}`.",
+            ),
+            cancel=self._cancel,
+            remark=printer.remark,
+        )
         self._away = False
 
     async def follow(self) -> Command:
@@ -87,25 +84,20 @@ class Follower:
         The first Ctrl-C asks whether to cancel it, a second one raises LeftRunning. When nobody reads the
         output any more the command is cancelled, as a local one would end, and BrokenPipeError raised.
         """
-        with _interrupts() as interrupts:
-            try:
-                async with asyncio.TaskGroup() as group:
-                    listening = group.create_task(self._answer(interrupts), name="interrupts")
-                    command = await self._show()
-                    listening.cancel()
-            except ExceptionGroup as failures:
-                raise failures.exceptions[0] from None
-        return command
+        return await self._attendance.watch(self._show)
+
+    async def _cancel(self) -> None:
+        await self._center.cancel(self._agent.id, self._command_id)
 
     async def _show(self) -> Command:
         async with aclosing(self._center.follow(self._agent.id, self._command_id)) as progress:
             async for step in progress:
-                async with self._screen:
+                async with self._attendance.screen:
                     try:
                         await self._take(step)
                         self._away = isinstance(step, Reconnecting)
                     except BrokenPipeError:
-                        await self._center.cancel(self._agent.id, self._command_id)
+                        await self._cancel()
                         raise
                 if isinstance(step, Command):
                     return step
@@ -127,75 +119,3 @@ class Follower:
                 return
             case Command():
                 await self._printer.finish()
-
-    async def _answer(self, interrupts: asyncio.Queue[None]) -> None:
-        while True:
-            await interrupts.get()
-            async with self._screen:
-                if not await self._wants_to_cancel(interrupts):
-                    continue
-            await self._center.cancel(self._agent.id, self._command_id)
-            self._printer.remark("cancelling; waiting for the host (Ctrl-C leaves it)")
-            await interrupts.get()
-            raise self._left()
-
-    async def _wants_to_cancel(self, interrupts: asyncio.Queue[None]) -> bool:
-        try:
-            terminal = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
-        except OSError:
-            raise self._left() from None
-        try:
-            os.write(terminal, b"\nCancel the command? [y/N, Ctrl-C leaves it running]: ")
-            reply = await _first(_read_line(terminal), interrupts)
-        finally:
-            os.close(terminal)
-        if reply is None:
-            raise self._left()
-        return reply.strip().lower() in ("y", "yes")
-
-    def _left(self) -> LeftRunning:
-        names = f"{self._agent.id} {self._command_id}"
-        return LeftRunning(
-            f"The command goes on without you. See it with `outrider commands {names} --follow`, end it with "
-            f"`outrider cancel {names}`.",
-            command_id=self._command_id,
-        )
-
-
-@contextmanager
-def _interrupts() -> Iterator[asyncio.Queue[None]]:
-    """Turn Ctrl-C into items of a queue instead of an exception."""
-    pressed: asyncio.Queue[None] = asyncio.Queue()
-    loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGINT, pressed.put_nowait, None)
-    try:
-        yield pressed
-    finally:
-        loop.remove_signal_handler(signal.SIGINT)
-
-
-async def _first(line: asyncio.Future[str], interrupts: asyncio.Queue[None]) -> str | None:
-    """The line, or None when Ctrl-C comes first."""
-    async with asyncio.TaskGroup() as group:
-        pressed = group.create_task(interrupts.get(), name="second interrupt")
-        waiting: set[asyncio.Future[Any]] = {line, pressed}
-        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        pressed.cancel()
-    if line.done():
-        return line.result()
-    line.cancel()
-    return None
-
-
-def _read_line(terminal: int) -> asyncio.Future[str]:
-    """The next line typed on a terminal, without a thread that could not be called back."""
-    loop = asyncio.get_running_loop()
-    line: asyncio.Future[str] = loop.create_future()
-
-    def read() -> None:
-        if not line.done():
-            line.set_result(os.read(terminal, _MAX_REPLY).decode("utf-8", "replace"))
-
-    loop.add_reader(terminal, read)
-    line.add_done_callback(lambda _: loop.remove_reader(terminal))
-    return line

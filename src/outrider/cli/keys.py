@@ -25,6 +25,7 @@ def command() -> App:
     app = make_app(
         "outrider keys", summary="Make, list and revoke enrolment keys: the secrets that let new agents join."
     )
+    app.default(list_keys)
     app.command(new_key, name="new")
     app.command(list_keys, name="list")
     app.command(revoke_keys, name="revoke")

@@ -9,15 +9,20 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 from cyclopts import Parameter
 
+from outrider.cli import terminals
 from outrider.kit.printable import escape
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+_GAP: Final = 2
+_NARROWEST: Final = 6
 
 AsJson = Annotated[bool, Parameter(name="--json", help="Print JSON.")]
 
@@ -36,6 +41,9 @@ STATUS_STYLES: Final[Mapping[str, str]] = {
     "expired": "red",
     "interrupted": "red",
     "cancelled": "magenta",
+    "finished": "green",
+    "stopped": "red",
+    "cancelling": "magenta",
 }
 
 
@@ -60,7 +68,7 @@ def show_table(columns: Sequence[Column], rows: Sequence[Sequence[str]], *, empt
     if not sys.stdout.isatty():
         _show_plain(columns, safe)
     elif safe:
-        _show_rich(columns, safe)
+        _show_fitted(columns, safe)
     else:
         sys.stderr.write(empty + "\n")
 
@@ -80,22 +88,56 @@ def _show_plain(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> Non
         sys.stdout.write(line.rstrip() + "\n")
 
 
-def _show_rich(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+def _show_fitted(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table that is no wider than the terminal.
 
-    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
-    for column in columns:
-        table.add_column(Text(column.title), no_wrap=column.whole, overflow="fold")
+    It is ours because rich takes ten seconds for 10,000 rows; this takes a tenth of one.
+    """
+    natural = [
+        max(map(terminals.width, cells))
+        for cells in zip([column.title for column in columns], *rows, strict=True)
+    ]
+    widths = fitted(natural, [column.whole for column in columns], terminals.columns())
+    coloured = terminals.wants_colours(sys.stdout)
+    bold = ["bold" if coloured else ""] * len(columns)
+    lines = _row([column.title for column in columns], widths, bold)
     for row in rows:
-        table.add_row(
-            *(
-                Text(cell, style=(column.styles or {}).get(cell, ""))
-                for column, cell in zip(columns, row, strict=True)
-            )
-        )
-    Console(markup=False, emoji=False, highlight=False).print(table)
+        colours = [
+            (column.styles or {}).get(cell, "") if coloured else ""
+            for column, cell in zip(columns, row, strict=True)
+        ]
+        lines += _row(row, widths, colours)
+    sys.stdout.write("\n".join(lines) + "\n")
+
+
+def fitted(natural: Sequence[int], whole: Sequence[bool], room: int) -> list[int]:
+    """The widths of columns for a terminal of `room` columns: the widest that may be folded give first."""
+    left = room - _GAP * (len(natural) - 1) - sum(w for w, keep in zip(natural, whole, strict=True) if keep)
+    flexible = sorted(w for w, keep in zip(natural, whole, strict=True) if not keep)
+    most = max(natural, default=0)
+    for place, size in enumerate(flexible):
+        share = max(left // (len(flexible) - place), _NARROWEST)
+        if size > share:
+            most = share
+            break
+        left -= size
+    return [w if keep else min(w, most) for w, keep in zip(natural, whole, strict=True)]
+
+
+def _row(cells: Sequence[str], widths: Sequence[int], colours: Sequence[str]) -> list[str]:
+    """The lines of one row: more than one where a cell has to be folded."""
+    if all(terminals.width(cell) <= room for cell, room in zip(cells, widths, strict=True)):
+        return [_line(cells, widths, colours)]
+    folded = [terminals.fold(cell, room) for cell, room in zip(cells, widths, strict=True)]
+    return [_line(line, widths, colours) for line in zip_longest(*folded, fillvalue="")]
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], colours: Sequence[str]) -> str:
+    shown = [
+        (terminals.painted(cell, colour) if colour and cell else cell) + " " * (room - terminals.width(cell))
+        for cell, room, colour in zip(cells, widths, colours, strict=True)
+    ]
+    return (" " * _GAP).join(shown).rstrip()
 
 
 def ago(moment: float | None, *, now: float | None = None) -> str:

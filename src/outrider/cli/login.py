@@ -6,6 +6,7 @@ import asyncio
 import getpass
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 from urllib.parse import urlsplit
@@ -17,7 +18,7 @@ from outrider.cli.app import make_app
 from outrider.cli.centers import Centers, SavedCenter
 from outrider.cli.prompts import ask_line, is_yes
 from outrider.domain.enrolment import MalformedEnrolmentKey, check_pin
-from outrider.domain.errors import Invalid
+from outrider.domain.errors import Invalid, Unauthenticated
 from outrider.kit.files import FileTooLarge, read_bounded
 from outrider.kit.printable import escape
 
@@ -38,25 +39,39 @@ def command() -> App:
     return app
 
 
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Proof:
+    """How the center is known to be the one that is meant."""
+
+    ca: Annotated[Path | None, Parameter(help="File (PEM) with the authority to trust.")] = None
+    pin: Annotated[
+        list[str] | None,
+        # A pin is base64url text: one in 64 begins with a hyphen.
+        Parameter(help="Pin of the center's authority, as the center prints it.", allow_leading_hyphen=True),
+    ] = None
+    allow_plain: Annotated[
+        bool, Parameter(help="Allow plain http to another machine: passwords cross the network readable.")
+    ] = False
+
+
 def login(
     url: Annotated[str | None, Parameter(help="The center's address.")] = None,
     /,
     *,
     username: Annotated[str | None, Parameter(name=["--username", "-u"], help="Who signs in.")] = None,
     password_stdin: Annotated[bool, Parameter(help="Read the password from standard input.")] = False,
+    code: Annotated[
+        str | None, Parameter(help="Code of the second factor, or a recovery code; else it is asked for.")
+    ] = None,
+    oidc: Annotated[
+        str | None, Parameter(help="Sign in with this provider, in a browser on this machine.")
+    ] = None,
     center: Annotated[
         str | None,
         Parameter(env_var="OUTRIDER_CENTER", help="Name to save the center under, or of a saved one."),
     ] = None,
-    ca: Annotated[Path | None, Parameter(help="File (PEM) with the authority to trust.")] = None,
-    pin: Annotated[
-        list[str] | None,
-        # A pin is base64url text: one in 64 begins with a hyphen.
-        Parameter(help="Pin of the center's authority, as the center prints it.", allow_leading_hyphen=True),
-    ] = None,
-    allow_plain: Annotated[
-        bool, Parameter(help="Allow plain http to another machine: passwords cross the network readable.")
-    ] = False,
+    proof: Proof = Proof(),
 ) -> None:
     """Sign in to a center and remember it.
 
@@ -67,11 +82,14 @@ def login(
     path = centers.default_path(os.environ)
     saved = centers.load(path)
     name, known = _choose(saved, url, center)
-    door = _Door(known.url, allow_plain=allow_plain or known.allow_plain)
-    door.authority = _read_authority(ca) if ca else "" if pin else known.authority
-    door.know(_checked(pin or []), may_ask=sys.stdin.isatty() and not password_stdin)
-    who, password = _credentials(username or known.username, password_stdin=password_stdin)
-    opened = door.login(who, password)
+    door = _Door(known.url, allow_plain=proof.allow_plain or known.allow_plain)
+    door.authority = _read_authority(proof.ca) if proof.ca else "" if proof.pin else known.authority
+    door.know(_checked(proof.pin or []), may_ask=sys.stdin.isatty() and not password_stdin)
+    if oidc is not None:
+        opened = asyncio.run(door.login_with_provider(oidc))
+    else:
+        who, password = _credentials(username or known.username, password_stdin=password_stdin)
+        opened = _sign_in(door, who, password, code, may_ask=sys.stdin.isatty() and not password_stdin)
     entry = SavedCenter(
         url=known.url,
         username=opened.user.username,
@@ -82,6 +100,20 @@ def login(
     centers.save(path, saved.with_center(name, entry))
     user = f"{opened.user.username} ({opened.user.role})"
     sys.stdout.write(f"Signed in to {known.url} as {escape(user)}; saved as {name}.\n")
+    if opened.user.must_change_password:
+        sys.stderr.write("outrider: the password was given out: change it with `outrider password` first.\n")
+
+
+def _sign_in(door: _Door, who: str, password: str, code: str | None, *, may_ask: bool) -> SignIn:
+    """Sign in, with a second factor where the center wants one. Raises Unauthenticated."""
+    try:
+        return door.login(who, password, code)
+    except Unauthenticated as error:
+        if error.code != "second_factor_required" or code is not None:
+            raise
+        if not may_ask:
+            raise Unauthenticated(f"{error.detail} Give it with --code.") from None
+    return door.login(who, password, ask_line("Code of the second factor, or a recovery code: "))
 
 
 def _choose(saved: Centers, url: str | None, name: str | None) -> tuple[str, SavedCenter]:
@@ -153,9 +185,16 @@ class _Door:
             _confirm_pins(self.url, offered)
             self.authority = asyncio.run(self._authority_with(offered))
 
-    def login(self, username: str, password: str) -> SignIn:
+    def login(self, username: str, password: str, code: str | None) -> SignIn:
         """Open a session."""
-        return asyncio.run(self._login(username, password))
+        return asyncio.run(self._login(username, password, code))
+
+    async def login_with_provider(self, name: str) -> SignIn:
+        """Open a session for whom the provider vouches for. Raises NotFound or Unauthenticated."""
+        from outrider.cli.browser_sign_in import sign_in
+
+        async with self._center() as center:
+            return await sign_in(center, name)
 
     def _center(self) -> AsyncCenter:
         from outrider.client import AsyncCenter
@@ -181,9 +220,9 @@ class _Door:
         async with self._center() as center:
             await center.session()
 
-    async def _login(self, username: str, password: str) -> SignIn:
+    async def _login(self, username: str, password: str, code: str | None) -> SignIn:
         async with self._center() as center:
-            return await center.login(username, password)
+            return await center.login(username, password, code=code)
 
 
 def _credentials(username: str, *, password_stdin: bool) -> tuple[str, str]:

@@ -1,5 +1,6 @@
 """Questions to the person at the terminal. They wait for the answer, so no event loop may be running."""
 
+import getpass
 import sys
 
 from outrider.domain.errors import Invalid
@@ -23,3 +24,13 @@ def confirm(question: str) -> None:
         raise Invalid(f"{question} There is no terminal to answer on: say so with --yes.")
     if not is_yes(question):
         raise Invalid("Nothing was done.")
+
+
+def new_password(*, from_stdin: bool) -> str:
+    """A new password: a line of standard input, or typed twice. Raises Invalid when the two differ."""
+    if from_stdin:
+        return sys.stdin.readline().rstrip("\r\n")
+    typed = getpass.getpass("New password: ")
+    if getpass.getpass("New password, again: ") != typed:
+        raise Invalid("The two are not the same: nothing was changed.")
+    return typed

@@ -98,10 +98,6 @@ class Access(Asking):
 
     _token: str | None
 
-    @property
-    def url(self) -> str:
-        """The center's address."""
-
     async def login(self, username: str, password: str, *, code: str | None = None) -> SignIn:
         """Sign in; later requests carry the new token.
 

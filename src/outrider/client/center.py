@@ -19,7 +19,7 @@ from outrider.domain.errors import OutriderError
 from outrider.kit.clock import Clock, SystemClock
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
     from types import TracebackType
 
 
@@ -43,10 +43,12 @@ class AsyncCenter(Access, Fleet, Commands, Dispatches, Schedules, Audit, Changes
         authority: str | None = None,
         allow_plain: bool = False,
         clock: Clock | None = None,
+        slow: Callable[[str, float], None] | None = None,
     ) -> None:
         """Name a center; nothing is asked of it yet.
 
         `authority` is the PEM text of the certificate authority to trust for https (None: the system's).
+        `slow` is told the address when an answer takes longer than the seconds given with it.
         Plain http is taken for this machine's own addresses; for others only with `allow_plain`. Raises
         Invalid for an address or a PEM text that can't be used.
         """
@@ -54,6 +56,7 @@ class AsyncCenter(Access, Fleet, Commands, Dispatches, Schedules, Audit, Changes
         self._authority = authority
         self._clock = clock or SystemClock()
         self._token = token
+        self._slow = slow
         self._opened: Transport | None = None
 
     async def __aenter__(self) -> Self:
@@ -73,7 +76,7 @@ class AsyncCenter(Access, Fleet, Commands, Dispatches, Schedules, Audit, Changes
 
     def _transport(self) -> Transport:
         if self._opened is None:
-            self._opened = Transport(self._url, authority=self._authority, clock=self._clock)
+            self._opened = Transport(self._url, authority=self._authority, clock=self._clock, slow=self._slow)
             self._opened.token = self._token
         return self._opened
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from outrider.client.answers import Agent, Command, Missed, Output, Reconnecting
-from outrider.client.asking import PAGE, STREAM_PATIENCE, Asking, each, pages, part, said
+from outrider.client.asking import STREAM_PATIENCE, Asking, each, given, pages, part, said
 from outrider.client.transport import Interruption
+from outrider.domain.errors import NotFound
 from outrider.domain.ids import AgentId, CommandId
 
 if TYPE_CHECKING:
@@ -23,20 +24,40 @@ class TargetPreview(msgspec.Struct, frozen=True, kw_only=True):
     count: int
     by_status: dict[str, int] = {}
     agents: list[Agent] = []
+    #: The terms of the target that nobody fits, where it means nobody.
+    unmatched: list[str] = []
 
 
 class Unanswered(msgspec.Struct, frozen=True, kw_only=True):
-    """An agent whose command has not ended, and the state of that command."""
+    """A host that has not answered: how its command stands, and whether the host is there (`host`).
+
+    A `held` command waits for its turn.
+    """
 
     agent_id: AgentId
     label: str = ""
-    status: str = ""
+    hostname: str = ""
+    command_id: CommandId
+    status: str
+    held: bool = False
+    host: str = ""
+
+
+class Skipped(msgspec.Struct, frozen=True, kw_only=True):
+    """A host that was left out because it was away."""
+
+    agent_id: AgentId
+    label: str = ""
+    hostname: str = ""
 
 
 class Dispatch(msgspec.Struct, frozen=True, kw_only=True):
-    """A command to many agents. `counts` says how many of its commands are in which state.
+    """A command to many hosts. Times are unix seconds.
 
-    `unanswered` lists the first of those that have not ended.
+    `state` is `running`, or the verdict: `succeeded`, `failed`, `stopped` (too many failed) or `cancelled`,
+    though hosts may still be at work until it is `finished`. `counts` says how many commands are in which
+    state; `held` of the queued ones wait for their turn. `unanswered` and `skipped_hosts` have the first 100,
+    and are empty in a list of dispatches.
     """
 
     id: str
@@ -45,15 +66,20 @@ class Dispatch(msgspec.Struct, frozen=True, kw_only=True):
     params: dict[str, Any] = {}
     state: str
     counts: dict[str, int] = {}
+    held: int = 0
+    gone: int = 0
     total: int = 0
+    skipped: int = 0
     unanswered: list[Unanswered] = []
+    skipped_hosts: list[Skipped] = []
     concurrency: int | None = None
-    max_failures: int | str | None = None
-    ttl: float | None = None
+    max_failures: int | None = None
     offline: str | None = None
-    reason: str | None = None
     created: float | None = None
     created_by: str | None = None
+    expires: float | None = None
+    retry_of: str | None = None
+    cancelled_by: str | None = None
     finished: float | None = None
 
     @property
@@ -63,58 +89,69 @@ class Dispatch(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DispatchCommand(Command, frozen=True, kw_only=True):
-    """One agent's command of a dispatch."""
+    """One host's command of a dispatch."""
 
     agent_id: AgentId
     label: str = ""
     hostname: str = ""
 
+    @property
+    def host_name(self) -> str:
+        """What people call the host."""
+        return self.label or self.hostname or self.agent_id
+
 
 class DispatchOutput(Output, frozen=True, kw_only=True):
-    """A piece of one agent's output."""
+    """A piece of one host's output."""
 
     agent_id: AgentId
     command_id: CommandId
+    label: str = ""
+    hostname: str = ""
+
+    @property
+    def host_name(self) -> str:
+        """What people call the host."""
+        return self.label or self.hostname or self.agent_id
 
 
 class DispatchMissed(Missed, frozen=True, kw_only=True):
-    """A part of one agent's output that this reader was too slow for, or that nobody kept."""
+    """A part of one host's output that is kept nowhere."""
 
     agent_id: AgentId
     command_id: CommandId
 
 
-class DispatchStep(msgspec.Struct, frozen=True, kw_only=True):
-    """One agent's command has come into another state."""
+DispatchProgress = DispatchOutput | DispatchMissed | DispatchCommand | Dispatch | Reconnecting
+"""What following a dispatch gives.
 
-    agent_id: AgentId
-    command_id: CommandId | None = None
-    label: str = ""
-    status: str
-    exit_code: int | None = None
-    signal: int | None = None
-    reason: str | None = None
+Pieces of output as they come; a DispatchCommand when a host's command has ended, with its kept output; a
+Dispatch now and then that says how it stands, and last one that is final.
+"""
 
 
-class DispatchState(msgspec.Struct, frozen=True, kw_only=True):
-    """How the whole of it stands now."""
-
-    state: str
-    counts: dict[str, int] = {}
-    total: int = 0
-
-
-DispatchProgress = DispatchOutput | DispatchMissed | DispatchStep | DispatchState | Reconnecting | Dispatch
-"""What following a dispatch gives: pieces and changes as they come, and last the dispatch itself."""
-
+# What a newer center says beyond these is passed over.
 _EVENTS: Final[dict[str, Any]] = {
     "output": DispatchOutput,
     "missed": DispatchMissed,
-    "command": DispatchStep,
-    "state": DispatchState,
-    "result": Dispatch,
+    "command": DispatchCommand,
+    "dispatch": Dispatch,
+    "end": Dispatch,
 }
+
+
+class _Page(msgspec.Struct, frozen=True, kw_only=True):
+    commands: list[DispatchCommand]
+    next: str | None = None
+
+
+class _Gone(msgspec.Struct, frozen=True):
+    detail: str = ""
+
+
 _PATH: Final = "/api/dispatches"
+OUTPUT_PAGE: Final = 50
+"""Commands come with their kept output: few at a time."""
 
 
 class Dispatches(Asking):
@@ -163,7 +200,7 @@ class Dispatches(Asking):
             repeatable=True,
         )
 
-    def dispatches(self, *, state: str | None = None, page: int = PAGE) -> AsyncGenerator[Dispatch, None]:
+    def dispatches(self, *, state: str | None = None, page: int = 100) -> AsyncGenerator[Dispatch, None]:
         """The dispatches, newest first, page by page as they are read."""
         return each(pages(self, _PATH, Dispatch, {"state": state, "limit": page}))
 
@@ -171,12 +208,20 @@ class Dispatches(Asking):
         """One dispatch as it stands. Raises NotFound."""
         return await self._transport().ask("GET", _dispatch(dispatch_id), Dispatch, repeatable=True)
 
-    def dispatch_commands(
-        self, dispatch_id: str, *, state: str | None = None, page: int = PAGE
+    async def dispatch_commands(
+        self, dispatch_id: str, *, state: str | None = None, page: int = OUTPUT_PAGE
     ) -> AsyncGenerator[DispatchCommand, None]:
         """The commands of a dispatch with what came of them, page by page as they are read."""
         path = _dispatch(dispatch_id) + "/commands"
-        return each(pages(self, path, DispatchCommand, {"state": state, "limit": page}))
+        following: str | None = None
+        while True:
+            query = given({"state": state, "limit": page, "after": following})
+            found = await self._transport().ask("GET", path, _Page, query=query, repeatable=True)
+            for one in found.commands:
+                yield one
+            if found.next is None:
+                return
+            following = found.next
 
     async def cancel_dispatch(self, dispatch_id: str) -> Dispatch:
         """Begin no more of it, and ask for what runs to be ended."""
@@ -185,32 +230,91 @@ class Dispatches(Asking):
         )
 
     async def retry_dispatch(self, dispatch_id: str, *, idempotency_key: str | None = None) -> Dispatch:
-        """Send it again to the agents where it did not succeed, as a new dispatch."""
+        """Send it again to the hosts where it did not succeed, as a new dispatch. Raises Conflict."""
         return await self._transport().ask(
             "POST",
             _dispatch(dispatch_id) + "/retry",
             Dispatch,
+            body={},
             headers={"Idempotency-Key": idempotency_key or secrets.token_urlsafe(18)},
             repeatable=True,
         )
 
     async def follow_dispatch(
-        self, dispatch_id: str, *, patience: float | None = STREAM_PATIENCE
+        self, dispatch_id: str, *, live: bool = True, patience: float | None = STREAM_PATIENCE
     ) -> AsyncGenerator[DispatchProgress, None]:
-        """Follow a dispatch from its beginning: pieces and changes as they come, last the Dispatch itself.
+        """Follow a dispatch from its beginning to its end; the last is a Dispatch that is final.
 
-        As `follow` does for one command: a broken connection is taken up where it broke.
+        Without `live` output comes with each host's end alone. A broken connection is taken up where it
+        broke, with a Reconnecting before each try; what was told is not told again. Raises NotFound when it
+        is gone, and CenterAway after `patience` seconds without a word (None: never). To leave early, use
+        `contextlib.aclosing`.
         """
-        path = _dispatch(dispatch_id) + "/stream"
+        path = f"{_dispatch(dispatch_id)}/stream?output={'live' if live else 'ends'}"
+        told = Told()
         transport = self._transport()
         async with aclosing(transport.stream(path, patience=patience)) as events:
             async for event in events:
                 if isinstance(event, Interruption):
+                    told.is_replayed = True
                     yield Reconnecting(reason=event.reason, seconds=event.seconds)
-                elif kind := _EVENTS.get(event.event):
-                    yield (step := transport.decode(event.data, kind, path))
-                    if isinstance(step, Dispatch):
-                        return
+                    continue
+                if event.event == "gone":
+                    raise NotFound(transport.decode(event.data, _Gone, path).detail)
+                if kind := _EVENTS.get(event.event):
+                    step = told.news_in(transport.decode(event.data, kind, path))
+                    if step is not None:
+                        yield step
+                if event.event == "end":
+                    return
+
+
+class Told:
+    """What a reader of a dispatch was told: after a cut, hosts at work are told of from their beginning."""
+
+    def __init__(self) -> None:
+        """Begin with nothing told."""
+        #: Whether the connection was cut since: only then something comes twice.
+        self.is_replayed = False
+        self._ends: dict[tuple[str, str], int] = {}
+        self._ended: set[str] = set()
+
+    def news_in(self, step: DispatchProgress) -> DispatchProgress | None:
+        """What of a step is new; None when nothing is."""
+        match step:
+            case DispatchOutput():
+                return self._rest_of(step)
+            case DispatchMissed():
+                return step if self._is_new_gap(step) else None
+            case DispatchCommand() if step.id in self._ended:
+                return None
+            case DispatchCommand():
+                self._ended.add(step.id)
+                return step
+            case Dispatch() | Reconnecting():
+                return step
+
+    def _rest_of(self, piece: DispatchOutput) -> DispatchOutput | None:
+        """What of a piece is new; None when nothing is."""
+        key = (piece.command_id, piece.stream)
+        data = piece.text.encode("utf-8", "surrogatepass")
+        end = piece.offset + len(data)
+        told = self._ends.get(key, 0)
+        if self.is_replayed and piece.offset < told:
+            if end <= told:
+                return None
+            text = data[told - piece.offset :].decode("utf-8", "replace")
+            piece = msgspec.structs.replace(piece, offset=told, text=text)
+        self._ends[key] = end
+        return piece
+
+    def _is_new_gap(self, missed: DispatchMissed) -> bool:
+        """Tell whether a gap was not told before."""
+        key = (missed.command_id, missed.stream)
+        if self.is_replayed and missed.end <= self._ends.get(key, 0):
+            return False
+        self._ends[key] = missed.end
+        return True
 
 
 def _dispatch(dispatch_id: str) -> str:

@@ -6,8 +6,9 @@ import asyncio
 import threading
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from outrider.client.asking import PAGE, STREAM_PATIENCE
+from outrider.client.asking import STREAM_PATIENCE
 from outrider.client.center import AsyncCenter
+from outrider.client.dispatches import OUTPUT_PAGE
 from outrider.client.fleet import LONG_PAGE
 
 if TYPE_CHECKING:
@@ -364,7 +365,7 @@ class Center:
             )
         )
 
-    def dispatches(self, *, state: str | None = None, page: int = PAGE) -> Iterator[Dispatch]:
+    def dispatches(self, *, state: str | None = None, page: int = 100) -> Iterator[Dispatch]:
         """The dispatches, newest first, page by page."""
         return self._each(self._center.dispatches(state=state, page=page))
 
@@ -373,7 +374,7 @@ class Center:
         return self._wait(self._center.dispatch_facts(dispatch_id))
 
     def dispatch_commands(
-        self, dispatch_id: str, *, state: str | None = None, page: int = PAGE
+        self, dispatch_id: str, *, state: str | None = None, page: int = OUTPUT_PAGE
     ) -> Iterator[DispatchCommand]:
         """The commands of a dispatch with what came of them, page by page."""
         return self._each(self._center.dispatch_commands(dispatch_id, state=state, page=page))
@@ -387,10 +388,10 @@ class Center:
         return self._wait(self._center.retry_dispatch(dispatch_id, idempotency_key=idempotency_key))
 
     def follow_dispatch(
-        self, dispatch_id: str, *, patience: float | None = STREAM_PATIENCE
+        self, dispatch_id: str, *, live: bool = True, patience: float | None = STREAM_PATIENCE
     ) -> Iterator[DispatchProgress]:
         """Follow a dispatch from its beginning: pieces and changes as they come, last the Dispatch itself."""
-        return self._each(self._center.follow_dispatch(dispatch_id, patience=patience))
+        return self._each(self._center.follow_dispatch(dispatch_id, live=live, patience=patience))
 
     def schedules(self) -> list[Schedule]:
         """All schedules."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import random
@@ -23,7 +24,7 @@ from outrider.kit.sse import CONTENT_TYPE, SseEvent, SseParser, SseTooLarge
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 
     from outrider.kit.clock import Clock
 
@@ -39,6 +40,7 @@ _BACKOFF: Final = Backoff(0.2, 2.0)
 _STREAM_BACKOFF: Final = Backoff(0.5, 10.0)
 _CONNECT_SECONDS: Final = 10.0
 _ANSWER_SECONDS: Final = 60.0
+_SLOW_SECONDS: Final = 3.0
 # A stream carries a heartbeat every 15 s: this long without one, and the connection is half open.
 _SILENCE_SECONDS: Final = 45.0
 
@@ -89,8 +91,19 @@ def check_url(url: str, *, allow_plain: bool) -> URL:
 class Transport:
     """One center's address with the connections to it. Make and use it inside a running event loop."""
 
-    def __init__(self, url: URL, *, authority: str | None, clock: Clock) -> None:
-        """`authority` is the PEM to trust for https; None is the system's authorities."""
+    def __init__(
+        self,
+        url: URL,
+        *,
+        authority: str | None,
+        clock: Clock,
+        slow: Callable[[str, float], None] | None = None,
+    ) -> None:
+        """`authority` is the PEM to trust for https; None is the system's authorities.
+
+        `slow` is told the address when an answer takes longer than the seconds given with it.
+        """
+        self._slow = slow
         self.url = url
         self.token: str | None = None
         self._authority = authority
@@ -201,10 +214,13 @@ class Transport:
         if self.token is not None:
             sent["Authorization"] = f"Bearer {self.token}"
         limits = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS, sock_read=silence)
+        loop = asyncio.get_running_loop()
+        waiting = loop.call_later(_SLOW_SECONDS, self._tell_slow)
         try:
             async with self._session.request(
                 method, url, headers=sent, data=data, ssl=self._context, allow_redirects=False, timeout=limits
             ) as response:
+                waiting.cancel()
                 if response.status >= HTTPStatus.MULTIPLE_CHOICES:
                     await self._raise_error(response)
                 yield response
@@ -212,6 +228,12 @@ class Transport:
             raise await self._wrong_certificate(error) from error
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise self._away(error) from error
+        finally:
+            waiting.cancel()
+
+    def _tell_slow(self) -> None:
+        if self._slow is not None:
+            self._slow(str(self.url), _SLOW_SECONDS)
 
     async def _raise_error(self, response: aiohttp.ClientResponse) -> None:
         if response.status < HTTPStatus.BAD_REQUEST:

@@ -16,6 +16,8 @@ UserId = NewType("UserId", str)
 SessionId = NewType("SessionId", str)
 TokenId = NewType("TokenId", str)
 KeyId = NewType("KeyId", str)
+ScheduleId = NewType("ScheduleId", str)
+FiringId = NewType("FiringId", str)
 DeviceId = NewType("DeviceId", str)
 
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -59,6 +61,16 @@ def new_session_id(now: float) -> SessionId:
 def new_token_id(now: float) -> TokenId:
     """Make the id of an API token made at unix time `now`."""
     return TokenId(f"tok_{_tail(now)}")
+
+
+def new_schedule_id(now: float) -> ScheduleId:
+    """Make the id of a schedule made at unix time `now`."""
+    return ScheduleId(f"sched_{_tail(now)}")
+
+
+def new_firing_id(now: float) -> FiringId:
+    """Make the id of a schedule's firing at unix time `now`."""
+    return FiringId(f"fire_{_tail(now)}")
 
 
 def has_shape(text: str, prefix: str) -> bool:

@@ -15,115 +15,69 @@ import itertools
 import json
 import ssl
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
 from aiohttp import web
 
-from outrider.domain.errors import NotFound, OutriderError, Unauthenticated, UnknownType
+from outrider import __version__
+from outrider.domain.errors import (
+    Conflict,
+    Forbidden,
+    Invalid,
+    NotFound,
+    OutriderError,
+    Throttled,
+    TooLarge,
+    Unauthenticated,
+    Unavailable,
+    UnknownType,
+)
 from outrider.kit import sse
+from outrider.testing.api_access import CODE, NOW, PASSWORD, TOKEN, FakeAccess, shown
+from outrider.testing.api_audit import FakeAudit
+from outrider.testing.api_commands import FakeCommand
+from outrider.testing.api_dispatches import FakeDispatches
+
+__all__ = ["CODE", "NOW", "PASSWORD", "TOKEN", "FakeApi", "FakeCommand", "problem"]
 
 Json: TypeAlias = dict[str, Any]
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-NOW = 1_700_000_000
-PASSWORD = "correct horse"  # noqa: S105 - of a center that guards nothing
-TOKEN = "token-of-the-fake"  # noqa: S105 - likewise
-
-_STATUS = {"invalid": 400, "bad_params": 400, "unknown_type": 400, "unauthenticated": 401, "not_found": 404}
-
-
-class FakeCommand:
-    """One command, and the stream of what came of it."""
-
-    def __init__(self, agent_id: str, command_id: str, body: Json) -> None:
-        """Take what was asked; the command is queued."""
-        self.agent_id = agent_id
-        self.id = command_id
-        self.asked = body
-        self.status = "queued"
-        self.cancelled = asyncio.Event()
-        self.followed = asyncio.Event()
-        self._result: Json = {}
-        self._offsets = {"stdout": 0, "stderr": 0}
-        self._texts = {"stdout": "", "stderr": ""}
-        self._events: list[tuple[str, Json]] = []
-        self._changed = asyncio.Event()
-
-    def say(self, stream: str, text: str) -> None:
-        """Let the host write a piece of output."""
-        self._tell("output", {"stream": stream, "offset": self._offsets[stream], "text": text})
-        self._offsets[stream] += len(text.encode("utf-8", "surrogatepass"))
-        self._texts[stream] += text
-
-    def miss(self, stream: str, count: int) -> None:
-        """Let a reader miss the next `count` bytes."""
-        start = self._offsets[stream]
-        self._offsets[stream] += count
-        self._tell("missed", {"stream": stream, "from": start, "to": start + count})
-
-    def become(self, status: str) -> None:
-        """Come into another state that is not final."""
-        self.status = status
-        self._tell("state", {"status": status})
-
-    def end(self, status: str, **facts: Any) -> None:
-        """End with a final state and the command's fields that go with it, such as `exit_code`."""
-        self.status = status
-        self._result = facts
-        self._tell("result", self.shown())
-
-    def shown(self) -> Json:
-        """The command as the API shows it."""
-        return {
-            "id": self.id,
-            "type": self.asked["type"],
-            "params": self.asked.get("params", {}),
-            "status": self.status,
-            "exit_code": None,
-            "signal": None,
-            "reason": None,
-            "stdout": self._texts["stdout"],
-            "stderr": self._texts["stderr"],
-            "stdout_total": self._offsets["stdout"],
-            "stderr_total": self._offsets["stderr"],
-            "stdout_dropped": 0,
-            "stderr_dropped": 0,
-            "truncated": False,
-            "created_by": "admin",
-            "created": NOW,
-            "a_field_of_tomorrow": 1,
-            **self._result,
-        }
-
-    def _tell(self, event: str, data: Json) -> None:
-        self._events.append((event, data))
-        self._changed.set()
-
-    async def event_after(self, cursor: int) -> tuple[str, Json] | None:
-        """The event at this place of the stream, waiting for it; None after the last."""
-        while cursor >= len(self._events):
-            if self._events and self._events[-1][0] == "result":
-                return None
-            self._changed.clear()
-            await self._changed.wait()
-        return self._events[cursor]
+_STATUS = {
+    Invalid: 400,
+    Unauthenticated: 401,
+    Forbidden: 403,
+    NotFound: 404,
+    Conflict: 409,
+    TooLarge: 413,
+    Throttled: 429,
+    Unavailable: 503,
+}
+_PUBLIC = ("/healthz", "/api/ca", "/api/login")
 
 
 class FakeApi:
     """A center's API on a loopback port. Enter it as an async context manager."""
 
-    def __init__(self, *, tls: ssl.SSLContext | None = None, authority: str = "") -> None:
-        """`tls` serves https; `authority` is the PEM that `/api/ca` offers (empty: 404)."""
+    def __init__(self, *, tls: ssl.SSLContext | None = None, authority: str = "", port: int = 0) -> None:
+        """`tls` serves https; `authority` is the PEM that `/api/ca` offers (empty: 404). `port` 0 is any."""
+        #: While it is cleared no request is answered.
+        self.hold = asyncio.Event()
+        self.hold.set()
         self.agents: dict[str, Json] = {}
         self.keys: dict[str, Json] = {}
         self.commands: dict[str, FakeCommand] = {}
-        self.sessions = {TOKEN}
+        self.access = FakeAccess()
+        self.work = FakeDispatches(self.agents, self._begin)
+        self.log = FakeAudit()
+        self.version = __version__
         self.requests: list[web.BaseRequest] = []
         self.authority = authority
         self.page_limit: int | None = None
         self._tls = tls
-        self._port = 0
+        self._port = port
         self._sent: asyncio.Queue[FakeCommand] = asyncio.Queue()
         self._numbers = itertools.count(1)
         self._idempotent: dict[str, Json] = {}
@@ -184,6 +138,10 @@ class FakeApi:
         """Wait for the next command that is sent."""
         return await self._sent.get()
 
+    def put_back(self, command: FakeCommand) -> None:
+        """Leave a command for somebody else who waits for one."""
+        self._sent.put_nowait(command)
+
     def answer_once(self, method: str, path: str, response: web.Response | None) -> None:
         """Answer the next such request like this instead; None cuts the connection."""
         self._answers.append((method, path, response))
@@ -198,7 +156,7 @@ class FakeApi:
 
     def cut_streams(self) -> None:
         """Break off every open event stream, as a lost connection does."""
-        for request in self._streams:
+        for request in (*self._streams, *self.work.streams):
             if request.transport is not None:
                 request.transport.abort()
 
@@ -208,8 +166,6 @@ class FakeApi:
         return [
             web.get("/healthz", self._healthz),
             web.get("/api/ca", self._ca),
-            web.post("/api/login", self._login),
-            web.post("/api/logout", self._logout),
             web.get("/api/session", self._session),
             web.get("/api/agents", self._list_agents),
             web.get("/api/agents/command-types", self._command_types),
@@ -227,11 +183,15 @@ class FakeApi:
             web.post("/api/enrolment-keys", self._new_key),
             web.get("/api/enrolment-keys", self._list_keys),
             web.delete("/api/enrolment-keys/{key}", self._revoke_key),
+            *self.access.routes(),
+            *self.work.routes(),
+            *self.log.routes(),
         ]
 
     @web.middleware
     async def _front(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         self.requests.append(request)
+        await self.hold.wait()
         for place, (method, path, response) in enumerate(self._answers):
             if (method, path) == (request.method, request.path):
                 del self._answers[place]
@@ -241,16 +201,11 @@ class FakeApi:
                     raise web.HTTPBadRequest
                 return response
         try:
-            if request.path not in ("/healthz", "/api/ca", "/api/login"):
-                self._authenticate(request)
+            if request.path not in _PUBLIC and not request.path.startswith("/api/oidc"):
+                self.access.authenticate(request)
             return await handler(request)
         except OutriderError as error:
             return problem(error)
-
-    def _authenticate(self, request: web.Request) -> None:
-        kind, _, token = request.headers.get("Authorization", "").partition(" ")
-        if kind != "Bearer" or token not in self.sessions:
-            raise Unauthenticated("The session is not valid or has ended; sign in again.")
 
     async def _healthz(self, _: web.Request) -> web.Response:
         return web.json_response({"status": "ok"})
@@ -260,26 +215,16 @@ class FakeApi:
             raise NotFound("This center has no authority of its own.")
         return web.Response(text=self.authority, content_type="application/x-pem-file")
 
-    async def _login(self, request: web.Request) -> web.Response:
-        body = await request.json()
-        if body != {"username": "admin", "password": PASSWORD}:
-            raise Unauthenticated("The user name or the password is wrong.")
-        self.sessions.add(TOKEN)
-        return web.json_response({"token": TOKEN, "expires": NOW, "user": _ADMIN})
-
-    async def _logout(self, request: web.Request) -> web.Response:
-        self.sessions.discard(request.headers["Authorization"].removeprefix("Bearer "))
-        return web.json_response({"status": "ended"})
-
-    async def _session(self, _: web.Request) -> web.Response:
-        center = {"version": "9.9.9", "epoch": "e1", "name": "fake"}
-        return web.json_response({"user": _ADMIN, "expires": NOW, "center": center})
+    async def _session(self, request: web.Request) -> web.Response:
+        center = {"version": self.version, "epoch": "e1", "name": "fake"}
+        user = shown(self.access.authenticate(request))
+        return web.json_response({"user": user, "expires": NOW, "center": center})
 
     async def _list_agents(self, request: web.Request) -> web.Response:
-        text = request.query.get("q", "")
+        text, target = request.query.get("q", ""), request.query.get("target")
         found = [
             agent
-            for agent in self.agents.values()
+            for agent in (self.work.meant(target) if target else self.agents.values())
             if text.casefold() in f"{agent['label']} {agent['hostname']}".casefold()
             and request.query.get("status", agent["status"]) == agent["status"]
             and ("tag" not in request.query or request.query["tag"] in agent["tags"])
@@ -333,13 +278,17 @@ class FakeApi:
         key = request.headers.get("Idempotency-Key", "")
         if key in self._idempotent:
             return web.json_response(self._idempotent[key])
-        command = FakeCommand(agent["id"], f"cmd_{next(self._numbers):020d}", body)
-        self.commands[command.id] = command
-        self._sent.put_nowait(command)
+        command = self._begin(agent["id"], body)
         answer = {"command_id": command.id, "status": "queued"}
         if key:
             self._idempotent[key] = answer
         return web.json_response(answer)
+
+    def _begin(self, agent_id: str, body: Json) -> FakeCommand:
+        command = FakeCommand(agent_id, f"cmd_{next(self._numbers):020d}", body)
+        self.commands[command.id] = command
+        self._sent.put_nowait(command)
+        return command
 
     async def _history(self, request: web.Request) -> web.Response:
         agent = self._agent(request)
@@ -419,15 +368,12 @@ class FakeApi:
         return web.json_response({"status": "revoked"})
 
 
-_ADMIN = {"id": "user_1", "username": "admin", "role": "super_admin"}
-
-
 def problem(error: OutriderError) -> web.Response:
     """The problem document (RFC 9457) for an error."""
-    status = _STATUS.get(error.code, 400)
+    status = next((_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS), 500)
     document = {
         "type": "about:blank",
-        "title": error.code,
+        "title": HTTPStatus(status).phrase,
         "status": status,
         "code": error.code,
         "detail": error.detail,

@@ -8,7 +8,7 @@ from litestar.routes import HTTPRoute
 
 from outrider.domain.roles import Role
 from tests.fixtures.api import Api
-from tests.fixtures.center import DISABLED, EXPIRED, own_center
+from tests.fixtures.center import DEAD_API_TOKENS, DISABLED, EXPIRED, own_center
 from tests.fixtures.links import enrol
 from tests.integration.center.route_table import ROUTES
 
@@ -16,6 +16,8 @@ _AGENT_ID: Final = "agent_00000000000000000000"
 _COMMAND: Final = "cmd_00000000000000000000"
 
 _ENDS_THE_SESSION: Final = ("POST", "/api/logout")
+_ENDS_ALL_OTHERS: Final = ("DELETE", "/api/sessions")
+"""Asked with an API token, it would end the sessions that other tests use."""
 _GUARDED: Final = [
     (method, path, role)
     for (method, path), role in ROUTES.items()
@@ -58,8 +60,9 @@ async def test_the_table_has_every_route(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("method", "path"), [(method, path) for method, path, _ in _GUARDED])
 async def test_a_guarded_route_wants_a_session(api: Api, method: str, path: str) -> None:
-    """Without a token, with one nobody has, that has expired, of a disabled user, of an agent: 401."""
+    """Without a token, with one nobody has, that has expired or was revoked, of an agent: 401."""
     agent = await enrol(api)
+    one_use = (await api.post("/api/stream-token", role="super_admin"))["token"]
     callers = {
         "nobody": {},
         "a broken token": {"Authorization": "Bearer x"},
@@ -67,6 +70,8 @@ async def test_a_guarded_route_wants_a_session(api: Api, method: str, path: str)
         "an empty token": {"Authorization": "Bearer "},
         "an expired session": api.bearer(EXPIRED),
         "a disabled user": api.bearer(DISABLED),
+        "a stream's token": {"Authorization": f"Bearer {one_use}"},
+        **{name: api.bearer(name) for name in DEAD_API_TOKENS},
         "an agent": {"X-Agent-Key": agent.key, "X-Agent-Id": agent.id},
         "an agent's key as a token": {"Authorization": f"Bearer {agent.key}"},
     }
@@ -87,6 +92,20 @@ async def test_a_guarded_route_wants_a_role(api: Api, method: str, path: str, le
 
 
 @pytest.mark.parametrize(
+    ("method", "path", "least"), [each for each in _GUARDED if each[:2] != _ENDS_ALL_OTHERS]
+)
+async def test_an_api_token_has_its_users_role(api: Api, method: str, path: str, least: Role) -> None:
+    """It gets through where its user would, and nowhere else."""
+    for role in (Role.VIEWER, Role.OPERATOR, Role.ADMIN):
+        status = await _status(api, method, path, api.bearer(f"api_{role.value}"))
+        if role.covers(least):
+            assert status not in (401, 403), role
+            assert status < 500, role
+        else:
+            assert status == 403, role
+
+
+@pytest.mark.parametrize(
     ("method", "path"), [route for route, access in ROUTES.items() if not isinstance(access, Role)]
 )
 async def test_an_open_route_has_its_own_rules(api: Api, method: str, path: str) -> None:
@@ -95,6 +114,9 @@ async def test_an_open_route_has_its_own_rules(api: Api, method: str, path: str)
     assert await _status(api, method, path, api.bearer("viewer")) == without
     expected = {
         ("POST", "/api/login"): 400,
+        ("GET", "/api/oidc/{name}/login"): 404,
+        ("GET", "/api/oidc/{name}/callback"): 404,
+        ("POST", "/api/oidc/exchange"): 400,
         ("POST", "/api/agents/enrol"): 400,
         ("POST", "/api/agents/{agent_id}/report"): 401,
         ("GET", "/api/ca"): 404,

@@ -32,7 +32,11 @@ class Program:
     def environ(self) -> dict[str, str]:
         """The environment it gets: nothing of ours that would change what it does."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("OUTRIDER_")}
-        return kept | {"XDG_CONFIG_HOME": str(self.config), **self.extra}
+        return kept | {
+            "XDG_CONFIG_HOME": str(self.config),
+            "XDG_CACHE_HOME": str(self.config / "cache"),
+            **self.extra,
+        }
 
     async def start(self, *words: str) -> asyncio.subprocess.Process:
         """Start it with its three streams on pipes."""

@@ -58,6 +58,10 @@ class Terminal:
         """Press these keys."""
         os.write(self._master, text.encode())
 
+    def resize(self, columns: int) -> None:
+        """Make the window this wide."""
+        termios.tcsetwinsize(self._master, (40, columns))
+
     async def end(self) -> int:
         """Wait for the program's end and for all that it showed; returns its exit code."""
         code = await self._process.wait()
@@ -74,14 +78,16 @@ def _heed_interrupts() -> None:
 
 
 @asynccontextmanager
-async def terminal(program: Program, *words: str, columns: int = 120) -> AsyncIterator[Terminal]:
-    """Run the program on a terminal of this width."""
+async def terminal(
+    program: Program, *words: str, columns: int = 120, kind: str = "xterm-256color"
+) -> AsyncIterator[Terminal]:
+    """Run the program on a terminal of this width and kind."""
     _heed_interrupts()
     master, slave = pty.openpty()
     try:
         termios.tcsetwinsize(slave, (40, columns))
-        environ = {**program.environ, "TERM": "xterm-256color"}
-        for name in ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR"):
+        environ = {**program.environ, "TERM": kind}
+        for name in {"COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR"} - set(program.extra):
             environ.pop(name, None)
         # setsid makes the terminal the controlling one, so that Ctrl-C is a signal.
         process = await asyncio.create_subprocess_exec(

@@ -11,7 +11,7 @@ import pytest
 import trustme
 
 from outrider.client.trust import read_authorities
-from outrider.testing.api import PASSWORD, FakeApi
+from outrider.testing.api import PASSWORD, TOKEN, FakeApi
 from tests.integration.cli.program import Program
 
 
@@ -38,7 +38,7 @@ async def test_a_wrong_password_is_one_line_and_saves_nothing(api: FakeApi, outr
 async def test_signing_out_ends_the_session_and_forgets_the_token(api: FakeApi, signed_in: Program) -> None:
     """The center's session is gone, and so is the token in the file."""
     assert (await signed_in.run("logout")).code == 0
-    assert not api.sessions
+    assert list(api.access.sessions) == [TOKEN]
     ended = await signed_in.run("agents")
     assert ended.code == 3
     assert "outrider login" in ended.err

@@ -6,6 +6,7 @@ from contextlib import aclosing
 import pytest
 from aiohttp import web
 
+from outrider import __version__
 from outrider.client import (
     AsyncCenter,
     CenterAway,
@@ -30,7 +31,7 @@ async def test_signing_in_gives_the_token_that_later_requests_carry(api: FakeApi
     async with AsyncCenter(api.url) as center:
         signed_in = await center.login("admin", PASSWORD)
         assert (signed_in.user.username, center.token) == ("admin", signed_in.token)
-        assert (await center.session()).center.version == "9.9.9"
+        assert (await center.session()).center.version == __version__
         await center.logout()
         with pytest.raises(Unauthenticated):
             await center.session()

@@ -2,7 +2,7 @@
 
 from litestar import Router
 
-from outrider.center.access import session_routes, token_routes, totp_routes, user_routes
+from outrider.center.access import oidc_routes, session_routes, token_routes, totp_routes, user_routes
 
 
 def router() -> Router:
@@ -14,6 +14,7 @@ def router() -> Router:
             *user_routes.HANDLERS,
             *token_routes.HANDLERS,
             *totp_routes.HANDLERS,
+            *oidc_routes.HANDLERS,
         ],
         tags=["access"],
     )

@@ -104,7 +104,7 @@ class SignIn:
             user = await user_rows.user_called(conn, name)
         right = await self._hashing.verify(password, user.password_hash if user else None)
         if user is None or not right or user.disabled:
-            await self._refuse(user, address, "password")
+            await self.refuse(user, address, "password")
             raise Unauthenticated("The user name or the password is wrong.")
         if not user.totp:
             signed_in = await self.open(user, address=address, client=client)
@@ -121,7 +121,7 @@ class SignIn:
             proof = await self._factors.prove(user.id, code)
             signed_in = await self.open(user, address=address, client=client, proof=proof)
         except Unauthenticated:
-            await self._refuse(user, address, "code")
+            await self.refuse(user, address, "code")
             raise
         self._throttle.clear_codes(user.id)
         return signed_in
@@ -158,7 +158,7 @@ class SignIn:
         await self._store.writer.submit(OPEN_SESSIONS, session)
         return SignedIn(token=token, caller=caller)
 
-    async def _refuse(self, user: User | None, address: str, reason: str) -> None:
+    async def refuse(self, user: User | None, address: str, reason: str) -> None:
         """Write a failed sign-in down. A name that is nobody's is not: people type passwords there."""
         log.warning("sign-in refused", user_id=user.id if user else "", address=address, reason=reason)
         if not self._recorded.try_take():

@@ -1,18 +1,16 @@
 """One-use tokens for the addresses of streams, where a browser can't set a header."""
 
-import secrets
-from collections import OrderedDict
 from typing import Final
 
 import msgspec
 
+from outrider.center.access.one_use import OneUse
 from outrider.domain.errors import Unauthenticated
 from outrider.kit.clock import Clock
 
 LIFETIME: Final = 30.0
 _PREFIX: Final = "stream_"
-_MAX: Final = 10_000
-_BYTES: Final = 24
+_ROOM: Final = 10_000
 
 
 class StreamToken(msgspec.Struct, frozen=True):
@@ -23,29 +21,21 @@ class StreamToken(msgspec.Struct, frozen=True):
 
 
 class StreamTokens:
-    """Hands out one-use tokens and takes each once, within thirty seconds.
-
-    They live in this process only: a restart may forget what is so short-lived, and in memory exactly one of
-    two concurrent uses wins. The oldest go when there are too many.
-    """
+    """Hands out one-use tokens and takes each once, within thirty seconds."""
 
     def __init__(self, clock: Clock) -> None:
         """Begin with none."""
         self._clock = clock
-        self._open: OrderedDict[str, tuple[float, str]] = OrderedDict()
+        self._parents: OneUse[str] = OneUse(clock, lifetime=LIFETIME, room=_ROOM)
 
     def make(self, parent: str) -> StreamToken:
         """Make a token for who came in with the token `parent`."""
-        token = _PREFIX + secrets.token_urlsafe(_BYTES)
-        self._open[token] = (self._clock.monotonic() + LIFETIME, parent)
-        while len(self._open) > _MAX:
-            self._open.popitem(last=False)
-        return StreamToken(token, self._clock.time() + LIFETIME)
+        return StreamToken(_PREFIX + self._parents.put(parent), self._clock.time() + LIFETIME)
 
     def spend(self, token: str) -> str:
         """Use a token up; return the one it was made for. Raises Unauthenticated: unknown, used, too old."""
-        until, parent = self._open.pop(token, (0.0, ""))
-        if not parent or until <= self._clock.monotonic():
+        parent = self._parents.take(token.removeprefix(_PREFIX))
+        if parent is None:
             raise Unauthenticated(
                 "The stream token was used or is too old; ask POST /api/stream-token again."
             )

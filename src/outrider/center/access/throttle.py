@@ -15,6 +15,9 @@ _PER_SECOND_EVERYWHERE: Final = 0.5
 CODE_TRIES: Final = 5
 _CODES_PER_SECOND: Final = 1 / 30
 """Codes have six digits only: whoever knows the password gets few of them, wherever they come from."""
+DEPARTURES: Final = 30
+_DEPARTURES_PER_SECOND: Final = 0.5
+"""Sign-ins begun with a provider are kept in memory until they end: one address begins few."""
 _KEYS: Final = 10_000
 _NETWORK: Final = 64
 """Whoever has one IPv6 address has its whole network of 2^64."""
@@ -33,6 +36,9 @@ class Throttle:
         self._by_name: KeyedLimiter[str] = KeyedLimiter(
             _PER_SECOND_EVERYWHERE, tries_everywhere, clock, max_keys=_KEYS
         )
+        self._departures: KeyedLimiter[str] = KeyedLimiter(
+            _DEPARTURES_PER_SECOND, DEPARTURES, clock, max_keys=_KEYS
+        )
         self._codes: KeyedLimiter[str] = KeyedLimiter(_CODES_PER_SECOND, CODE_TRIES, clock, max_keys=_KEYS)
 
     def take(self, name: str, address: str) -> None:
@@ -49,6 +55,14 @@ class Throttle:
     def take_address(self, address: str) -> None:
         """Count a try that names nobody. Raises Throttled."""
         _take(self._by_address, source_of(address))
+
+    def clear_address(self, address: str) -> None:
+        """Forget the tries from an address: one was right."""
+        self._by_address.forget(source_of(address))
+
+    def take_departure(self, address: str) -> None:
+        """Count a sign-in that begins with a provider. Raises Throttled."""
+        _take(self._departures, source_of(address))
 
     def take_code(self, user_id: str) -> None:
         """Count a try at a user's second factor. Raises Throttled."""

@@ -20,12 +20,16 @@ Asked = Request[Caller, Any, Any]
 Tokens = NamedDependency[ApiTokens]
 
 
+MAX_TIME: Final = 253_402_300_799
+"""The end of the year 9999."""
+
+
 class TokenBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """An API token to be made; `expires` is unix time, ten years from now without one."""
 
     name: Name
     user_id: Name | None = None
-    expires: Annotated[int, Meta(ge=0, le=2**53)] | None = None
+    expires: Annotated[int, Meta(ge=0, le=MAX_TIME)] | None = None
 
 
 @get("/tokens", opt=access(Role.VIEWER), responses=documented([404]))

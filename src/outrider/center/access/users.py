@@ -116,6 +116,8 @@ class Users:
         """
         if user_id == by.id:
             raise Conflict("Change your own password with POST /api/password.")
+        # Hashing costs much; nobody's password is not worth it.
+        await self.show(user_id)
         made = secrets.token_urlsafe(_MADE_BYTES)
         reset = Reset(
             user_id=UserId(user_id),

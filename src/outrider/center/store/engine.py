@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from sqlalchemy import insert, select
 
 from outrider.center.store.database import StoreUnusable
-from outrider.center.store.migrate import migrate
+from outrider.center.store.migrate import migrate, require_newest
 from outrider.center.store.schema import meta
 from outrider.center.store.sqlite import SqliteDatabase
 from outrider.center.store.writer import Writer
@@ -76,16 +76,17 @@ class Store:
         return _named(self._database, error)
 
 
-async def open_store(url: str | None, *, home: Path, clock: Clock) -> Store:
+async def open_store(url: str | None, *, home: Path, clock: Clock, beside: bool = False) -> Store:
     """Open the database, bring its schema up to date and make its epoch if it has none.
 
     `url` is None for the SQLite file in `home`, or a `postgresql://` address. Raises StoreUnusable when this
     center can't work with it (unknown kind of address, made by a newer release, in use by another center)
-    and Unavailable when it is away.
+    and Unavailable when it is away. With `beside`, another center may be at work on it (see SqliteDatabase):
+    nothing of the schema is changed then, and one of another release is StoreUnusable.
     """
-    database = _database(url, home)
+    database = open_database(url, home=home, beside=beside)
     try:
-        await migrate(database)
+        await (require_newest(database) if beside else migrate(database))
         epoch = await _epoch(database)
     except Exception as error:
         await database.close()
@@ -96,9 +97,10 @@ async def open_store(url: str | None, *, home: Path, clock: Clock) -> Store:
     return Store(database, writer=Writer(database, clock), epoch=epoch)
 
 
-def _database(url: str | None, home: Path) -> Database:
+def open_database(url: str | None, *, home: Path, beside: bool = False) -> Database:
+    """Open the database as it is. Raises StoreUnusable as `open_store` does."""
     if url is None:
-        return SqliteDatabase(home)
+        return SqliteDatabase(home, beside=beside)
     scheme = urlsplit(url).scheme
     if scheme not in _POSTGRES:
         raise StoreUnusable(

@@ -38,6 +38,19 @@ async def migrate(database: Database) -> None:
         await _upgrade(conn, await conn.run_sync(revision_of))
 
 
+async def require_newest(database: Database) -> None:
+    """Raise StoreUnusable unless the database is at this release's schema."""
+    async with database.writers.connect() as conn:
+        revision = await conn.run_sync(revision_of)
+    if revision != HEAD:
+        raise StoreUnusable(
+            f"The database was last used by another release of Outrider (schema {revision}, not {HEAD})."
+            " Start this release's center on it once, or use the program of that release.",
+            revision=revision,
+            known=HEAD,
+        )
+
+
 def revision_of(conn: Connection) -> str | None:
     """Return the revision the database is at, or None for one without our tables."""
     if not inspect(conn).has_table(_VERSION_TABLE):

@@ -77,13 +77,16 @@ _FAULTS: Final = {
 
 
 class SqliteDatabase:
-    """The database in `home`, held by this process alone. Raises StoreUnusable when another center has it."""
+    """The database in `home`, held by this process alone. Raises StoreUnusable when another center has it.
+
+    With `beside`, a short visit next to the center that holds it: SQLite lets the two write in turns.
+    """
 
     name: ClassVar[str] = "sqlite"
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, *, beside: bool = False) -> None:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._lock = _hold(home)
+        self._lock = None if beside else hold(home)
         try:
             file = home / FILE
             _make_private(file)
@@ -95,7 +98,7 @@ class SqliteDatabase:
             self._idle: list[_Reader] = []
             self._writer_thread = ThreadPoolExecutor(1, "store writer")
         except BaseException:
-            os.close(self._lock)
+            let_go(self._lock)
             raise
 
     async def lock_schema(self, conn: AsyncConnection) -> None:
@@ -139,10 +142,11 @@ class SqliteDatabase:
             await self.readers.dispose()
             await self.writers.dispose()
         finally:
-            os.close(self._lock)
+            let_go(self._lock)
 
 
-def _hold(home: Path) -> int:
+def hold(home: Path) -> int:
+    """Keep every center from starting on `home`, until `let_go`. Raises StoreUnusable when one is running."""
     # The lock is the kernel's: it ends with the process, however that ends, so the file may stay.
     descriptor = os.open(home / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -155,6 +159,12 @@ def _hold(home: Path) -> int:
             home=str(home),
         ) from None
     return descriptor
+
+
+def let_go(held: int | None) -> None:
+    """Let another center have the folder."""
+    if held is not None:
+        os.close(held)
 
 
 def _make_private(file: Path) -> None:

@@ -25,10 +25,12 @@ from outrider.center.store.schema.commands import (
 from outrider.center.store.schema.dispatches import IS_UNFINISHED, dispatches
 from outrider.center.store.schema.fleet import agent_tags, agents, enrolment_keys, group_members, groups
 from outrider.center.store.schema.log import counters, events, meta
+from outrider.center.store.schema.schedules import IS_CLAIMED, firings, schedules
 
 __all__ = [
     "IN_DISPATCH",
     "IS_ACTIVE",
+    "IS_CLAIMED",
     "IS_QUEUED",
     "IS_UNFINISHED",
     "agent_tags",
@@ -41,6 +43,7 @@ __all__ = [
     "dispatches",
     "enrolment_keys",
     "events",
+    "firings",
     "group_members",
     "groups",
     "idempotency",
@@ -48,6 +51,7 @@ __all__ = [
     "meta",
     "metadata",
     "recovery_codes",
+    "schedules",
     "second_factors",
     "sessions",
     "users",

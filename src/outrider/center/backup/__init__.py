@@ -1,0 +1,1 @@
+"""A backup of everything a center knows, in one file, and bringing it back on either database."""

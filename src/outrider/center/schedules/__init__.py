@@ -1,0 +1,1 @@
+"""Schedules: dispatches that go out by themselves, each time exactly once."""

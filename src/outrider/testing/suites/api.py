@@ -1,0 +1,286 @@
+"""What every center's API must do, seen through the client: inherit `ApiSuite`, give it a fixture `site`.
+
+It holds the center without a center to the real one: the same requests, the same answers and error codes.
+"""
+# ruff: noqa: S101 - assert is how a suite speaks, and it states the numbers it expects
+
+import asyncio
+import secrets
+import time
+from contextlib import AbstractAsyncContextManager, aclosing
+from typing import Protocol
+
+import pytest
+
+from outrider.client import (
+    AsyncCenter,
+    Command,
+    Dispatch,
+    DispatchCommand,
+    DispatchOutput,
+    Output,
+    SecondFactorRequired,
+    TargetRefused,
+)
+from outrider.domain.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated, UnknownType
+
+
+class Host(Protocol):
+    """An approved host that is online."""
+
+    @property
+    def agent_id(self) -> str:
+        """Its id."""
+        ...
+
+    async def answer(self, stdout: str, exit_code: int) -> None:
+        """Take the next command, say this and end so."""
+        ...
+
+
+class Site(Protocol):
+    """A center to be asked, and a super admin of it with a token."""
+
+    url: str
+    token: str
+    username: str
+    password: str
+
+    def host(self, label: str) -> AbstractAsyncContextManager[Host]:
+        """A host of this label, for the block."""
+        ...
+
+
+def _name(word: str) -> str:
+    """A name that no other test uses: a center may be shared."""
+    return f"{word}-{secrets.token_hex(4)}"
+
+
+class ApiSuite:
+    """One promise a test."""
+
+    async def test_signing_in_and_out(self, site: Site) -> None:
+        """The token opens the API until it is signed out; a wrong password and a wrong token are refused."""
+        async with AsyncCenter(site.url) as center:
+            with pytest.raises(Unauthenticated):
+                await center.session()
+            with pytest.raises(Unauthenticated):
+                await center.login(site.username, "wrong")
+            signed_in = await center.login(site.username, site.password)
+            assert (signed_in.user.username, signed_in.user.role) == (site.username, "super_admin")
+            assert (await center.session()).center.version
+            await center.logout()
+            center._token = signed_in.token  # noqa: SLF001 - the old token, shown again
+            await center.close()
+            with pytest.raises(Unauthenticated):
+                await center.session()
+
+    async def test_users(self, site: Site) -> None:
+        """Added, shown, changed, given a password, deleted; a name is taken once."""
+        async with AsyncCenter(site.url, token=site.token) as center:
+            added = await center.add_user(_name("ada"), "operator")
+            assert added.password
+            assert (added.role, added.must_change_password, added.disabled) == ("operator", True, False)
+            with pytest.raises(Conflict):
+                await center.add_user(added.username, "viewer")
+            with pytest.raises(Invalid):
+                await center.add_user(_name("bob"), "no such role")
+            edited = await center.edit_user(added.id, role="viewer", disabled=True)
+            assert (edited.role, edited.disabled) == ("viewer", True)
+            assert (await center.user(added.id)).disabled
+            assert added.id in {user.id for user in await center.users()}
+            assert (await center.reset_password(added.id)).password
+            await center.delete_user(added.id)
+            for gone in (center.user, center.delete_user, center.reset_password):
+                with pytest.raises(NotFound):
+                    await gone(added.id)
+
+    async def test_a_given_out_password_is_changed_first(self, site: Site) -> None:
+        """Until then nothing else is answered; a password that is too short or guessed is refused."""
+        async with AsyncCenter(site.url, token=site.token) as admin, AsyncCenter(site.url) as center:
+            added = await admin.add_user(_name("ada"), "viewer")
+            assert added.password
+            entered = await center.login(added.username, added.password)
+            assert entered.user.must_change_password
+            with pytest.raises(Forbidden) as refused:
+                await center.agents()
+            assert refused.value.code == "password_change_required"
+            with pytest.raises(Invalid):
+                await center.change_password(added.password, "short")
+            await center.change_password(added.password, "a long new password")
+            await center.agents()
+            await admin.delete_user(added.id)
+
+    async def test_sessions(self, site: Site) -> None:
+        """Listed with the one that asks marked; ended by id, and all others at once."""
+        async with AsyncCenter(site.url) as center, AsyncCenter(site.url) as other:
+            await center.login(site.username, site.password)
+            await other.login(site.username, site.password)
+            sessions = await center.sessions()
+            assert sum(session.current for session in sessions) == 1
+            (theirs,) = [session for session in await other.sessions() if session.current]
+            await center.end_session(theirs.id)
+            with pytest.raises(Unauthenticated):
+                await other.session()
+            with pytest.raises(NotFound):
+                await center.end_session(theirs.id)
+
+    async def test_api_tokens(self, site: Site) -> None:
+        """Made for a user, shown once, listed without their text, revoked; a super admin has none."""
+        async with AsyncCenter(site.url, token=site.token) as center:
+            user = await center.add_user(_name("robot"), "operator", password="a password of robots")  # noqa: S106
+            made = await center.new_token("ci", user=user.id, expires=time.time() + 3600)
+            assert made.token
+            listed = await center.tokens(user=user.id)
+            assert [(token.id, token.name) for token in listed] == [(made.id, "ci")]
+            await center.revoke_token(made.id)
+            with pytest.raises(NotFound):
+                await center.revoke_token(made.id)
+            await center.new_token("ci", user=user.id)
+            await center.revoke_tokens(user.id)
+            assert await center.tokens(user=user.id) == []
+            ours = (await center.session()).user.id
+            with pytest.raises((Forbidden, Conflict)):
+                await center.new_token("mine", user=ours)
+            await center.delete_user(user.id)
+
+    async def test_a_second_factor_begins_with_the_password(self, site: Site) -> None:
+        """Its secret and address are told; a wrong password gets none, and nothing counts yet."""
+        async with AsyncCenter(site.url, token=site.token) as admin, AsyncCenter(site.url) as center:
+            password = "a password to keep"  # noqa: S105 - of a center that guards nothing
+            user = await admin.add_user(_name("ada"), "viewer", password=password)
+            entered = await center.login(user.username, password)
+            if entered.user.must_change_password:
+                await center.change_password(password, password + "!")
+                password += "!"
+            factor = await center.begin_totp(password)
+            assert factor.uri.startswith("otpauth://totp/")
+            assert factor.secret
+            try:
+                await center.login(user.username, password)
+            except SecondFactorRequired as error:
+                raise AssertionError("it counts before it is confirmed") from error
+            await admin.delete_user(user.id)
+
+    async def test_a_stream_token_is_made(self, site: Site) -> None:
+        """It has an end that is near."""
+        async with AsyncCenter(site.url, token=site.token) as center:
+            assert (await center.stream_token()).token
+
+    async def test_enrolment_keys(self, site: Site) -> None:
+        """Made with their text, listed without it, revoked."""
+        async with AsyncCenter(site.url, token=site.token) as center:
+            made = await center.new_enrolment_key(label="rack 4", uses=3, ttl=60, tags=["web"])
+            assert made.key.startswith("oek_")
+            (listed,) = [key for key in await center.enrolment_keys() if key.id == made.id]
+            assert (listed.label, listed.uses, listed.tags) == ("rack 4", 3, ["web"])
+            await center.revoke_enrolment_key(made.id)
+            with pytest.raises(NotFound):
+                await center.revoke_enrolment_key("no-such-key")
+
+    async def test_agents(self, site: Site) -> None:
+        """Found by target, tag and status; edited, declined, approved, deleted."""
+        label = _name("web")
+        async with site.host(label) as host, AsyncCenter(site.url, token=site.token) as center:
+            edited = await center.edit_agent(host.agent_id, tags=["web", "SITE=x1"])
+            assert sorted(edited.tags) == ["SITE=x1", "web"]
+            for found in (
+                await center.agents(target=f"{label} and tag:SITE=x1"),
+                await center.agents(tag="web", text=label),
+                await center.agents(status="online", text=label),
+            ):
+                assert [agent.id for agent in found] == [host.agent_id]
+            assert (await center.decline(host.agent_id)).status == "declined"
+            await center.approve(host.agent_id)
+            await center.delete_agent(host.agent_id)
+            with pytest.raises(NotFound):
+                await center.agent(host.agent_id)
+
+    async def test_targets(self, site: Site) -> None:
+        """A preview says whom an expression means; one that can't be read points at the mistake."""
+        label = _name("db")
+        async with site.host(label) as host, AsyncCenter(site.url, token=site.token) as center:
+            preview = await center.preview_target(f"{label[:-2]}*", limit=1)
+            assert (preview.count, preview.by_status) == (1, {"online": 1})
+            assert [agent.id for agent in preview.agents] == [host.agent_id]
+            assert (await center.preview_target(_name("nobody"))).count == 0
+            with pytest.raises(TargetRefused) as refused:
+                await center.preview_target("tag:web and")
+            assert {"position", "length", "expected"} <= set(refused.value.fields)
+            assert "^" in refused.value.detail
+
+    async def test_a_command(self, site: Site) -> None:
+        """Sent, followed to its end, shown; a type that nobody knows is refused."""
+        async with site.host(_name("web")) as host, AsyncCenter(site.url, token=site.token) as center:
+            sent = await center.send(host.agent_id, "shell", {"command": "x"}, idempotency_key=_name("k"))
+            async with asyncio.TaskGroup() as group:
+                group.create_task(host.answer("one\n", 3), name="host")
+                async with aclosing(center.follow(host.agent_id, sent.command_id)) as progress:
+                    steps = [step async for step in progress]
+            assert "".join(step.text for step in steps if isinstance(step, Output)) == "one\n"
+            assert isinstance(steps[-1], Command)
+            assert (steps[-1].status, steps[-1].exit_code) == ("failed", 3)
+            assert (await center.command(host.agent_id, sent.command_id)).stdout == "one\n"
+            with pytest.raises(UnknownType):
+                await center.send(host.agent_id, "dance")
+            with pytest.raises(NotFound):
+                await center.command(host.agent_id, "cmd_00000000000000000000")
+
+    async def test_a_dispatch(self, site: Site) -> None:
+        """Followed to its end with what each host said; its results are listed; failures are retried."""
+        word = _name("fan")
+        async with (
+            site.host(f"{word}-1") as first,
+            site.host(f"{word}-2") as second,
+            AsyncCenter(site.url, token=site.token) as center,
+        ):
+            key = _name("k")
+            made = await center.dispatch(f"{word}-*", "shell", {"command": "x"}, idempotency_key=key)
+            again = await center.dispatch(f"{word}-*", "shell", {"command": "x"}, idempotency_key=key)
+            assert (made.id, made.total, made.state) == (again.id, 2, "running")
+            async with asyncio.TaskGroup() as group:
+                group.create_task(first.answer("same\n", 0), name="first host")
+                group.create_task(second.answer("same\n", 4), name="second host")
+                async with aclosing(center.follow_dispatch(made.id)) as progress:
+                    steps = [step async for step in progress]
+            ends = {step.agent_id: step for step in steps if isinstance(step, DispatchCommand)}
+            assert {one.exit_code for one in ends.values()} == {0, 4}
+            assert {one.stdout for one in ends.values()} == {"same\n"}
+            live = [step for step in steps if isinstance(step, DispatchOutput)]
+            assert {one.text for one in live} <= {"same\n"}
+            final = steps[-1]
+            assert isinstance(final, Dispatch)
+            assert (final.state, final.counts) == ("failed", {"succeeded": 1, "failed": 1})
+            results = [one async for one in center.dispatch_commands(made.id, page=1)]
+            assert {one.id for one in results} == {one.id for one in ends.values()}
+            (failed,) = [one async for one in center.dispatch_commands(made.id, state="failed")]
+            assert failed.label.startswith(word)
+            with pytest.raises(Conflict):
+                await center.cancel_dispatch(made.id)
+            retried = await center.retry_dispatch(made.id)
+            assert retried.total == 1
+            cancelled = await center.cancel_dispatch(retried.id)
+            assert cancelled.state == "cancelled"
+            async with aclosing(center.dispatches()) as dispatches:
+                listed = [one.id async for one in dispatches]
+            assert {made.id, retried.id} <= set(listed)
+
+    async def test_a_dispatch_to_nobody_is_an_error(self, site: Site) -> None:
+        """A target that means nobody never means everyone; a dispatch that is not there is not found."""
+        async with AsyncCenter(site.url, token=site.token) as center:
+            with pytest.raises(TargetRefused):
+                await center.dispatch(_name("nobody"), "shell", {"command": "x"})
+            with pytest.raises(NotFound):
+                await center.dispatch_facts("dsp_00000000000000000000")
+
+    async def test_the_audit_log(self, site: Site) -> None:
+        """Entries are read page by page, exported, and verified."""
+        async with AsyncCenter(site.url, token=site.token) as center:
+            for order, backwards in (("asc", False), ("desc", True)):
+                async with aclosing(center.audit(limit=3, order=order)) as entries:
+                    numbers = [entry.number async for entry in entries]
+                assert numbers == sorted(numbers, reverse=backwards)
+            assert (await center.verify_audit()).ok
+            async with aclosing(center.export_audit()) as pieces:
+                exported = b"".join([piece async for piece in pieces])
+            assert not exported or exported.endswith(b"\n")
