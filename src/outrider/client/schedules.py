@@ -27,11 +27,13 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Firing(msgspec.Struct, frozen=True, kw_only=True):
-    """One time that a schedule was due, and what came of it."""
+    """One time that a schedule was due, or was let fire by hand, and what came of it."""
 
     time: float
+    by_hand: bool = False
     state: str = ""
     dispatch_id: str | None = None
+    error_code: str | None = None
     error: str | None = None
     fired: float | None = None
 

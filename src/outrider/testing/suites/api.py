@@ -273,6 +273,24 @@ class ApiSuite:
             with pytest.raises(NotFound):
                 await center.dispatch_facts("dsp_00000000000000000000")
 
+    async def test_schedules(self, site: Site) -> None:
+        """Made, listed, changed, fired by hand with its dispatch, deleted."""
+        label = _name("cron")
+        async with site.host(label) as host, AsyncCenter(site.url, token=site.token) as center:
+            sent = {"target": label, "type": "shell", "params": {"command": "x"}}
+            made = await center.new_schedule(label, {"cron": "0 3 * * *", "zone": "Europe/Berlin"}, sent)
+            assert (made.name, made.enabled, made.dispatch["target"]) == (label, True, label)
+            assert made.next
+            assert made.id in {schedule.id for schedule in await center.schedules()}
+            assert not (await center.edit_schedule(made.id, enabled=False)).enabled
+            firing = await center.fire_schedule(made.id)
+            assert firing.dispatch_id
+            assert (await center.dispatch_facts(firing.dispatch_id)).unanswered[0].agent_id == host.agent_id
+            assert [one.dispatch_id for one in await center.firings(made.id)] == [firing.dispatch_id]
+            await center.delete_schedule(made.id)
+            with pytest.raises(NotFound):
+                await center.schedule(made.id)
+
     async def test_the_audit_log(self, site: Site) -> None:
         """Entries are read page by page, exported, and verified."""
         async with AsyncCenter(site.url, token=site.token) as center:
