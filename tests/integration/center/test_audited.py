@@ -97,6 +97,35 @@ async def _revoke_tokens(api: Api) -> tuple[Answer, str]:
     return await api.ask("POST", f"/api/users/{user_id}/revoke-tokens"), user_id
 
 
+async def _send_command(api: Api) -> tuple[Answer, str]:
+    agent = await enrol(api)
+    answer = await api.ask("POST", f"{agent.path}/commands", {"type": "ping"})
+    return answer, answer.json["command_id"]
+
+
+async def _cancel_command(api: Api) -> tuple[Answer, str]:
+    agent = await enrol(api)
+    command_id = (await api.post(f"{agent.path}/commands", {"type": "ping"}))["command_id"]
+    return await api.ask("POST", f"{agent.path}/commands/{command_id}/cancel"), command_id
+
+
+async def _create_dispatch(api: Api) -> tuple[Answer, str]:
+    agent = await enrol(api)
+    answer = await api.ask("POST", "/api/dispatches", {"target": agent.id, "type": "ping"})
+    return answer, answer.json["id"]
+
+
+async def _cancel_dispatch(api: Api) -> tuple[Answer, str]:
+    _, dispatch_id = await _create_dispatch(api)
+    return await api.ask("POST", f"/api/dispatches/{dispatch_id}/cancel"), dispatch_id
+
+
+async def _retry_dispatch(api: Api) -> tuple[Answer, str]:
+    _, dispatch_id = await _cancel_dispatch(api)
+    answer = await api.ask("POST", f"/api/dispatches/{dispatch_id}/retry", {})
+    return answer, answer.json["id"]
+
+
 _SCHEDULE: Final = {
     "name": "daily",
     "when": {"every": 86_400},
@@ -129,6 +158,11 @@ _ACTS: Final[dict[tuple[str, str], tuple[str, Act]]] = {
     ("DELETE", "/api/agents/{agent_id}"): ("agent.delete", _delete_agent),
     ("POST", "/api/agents/{agent_id}/approve"): ("agent.approve", _approve),
     ("POST", "/api/agents/{agent_id}/decline"): ("agent.decline", _decline),
+    ("POST", "/api/agents/{agent_id}/commands"): ("command.send", _send_command),
+    ("POST", "/api/agents/{agent_id}/commands/{command_id}/cancel"): ("command.cancel", _cancel_command),
+    ("POST", "/api/dispatches"): ("dispatch.create", _create_dispatch),
+    ("POST", "/api/dispatches/{dispatch_id}/cancel"): ("dispatch.cancel", _cancel_dispatch),
+    ("POST", "/api/dispatches/{dispatch_id}/retry"): ("dispatch.create", _retry_dispatch),
     ("POST", "/api/schedules"): ("schedule.make", _make_schedule),
     ("PATCH", "/api/schedules/{schedule_id}"): ("schedule.change", _change_schedule),
     ("DELETE", "/api/schedules/{schedule_id}"): ("schedule.delete", _delete_schedule),
@@ -157,8 +191,6 @@ _ELSEWHERE: Final = {
     ("POST", "/api/totp"): "likewise: tests of the second factor",
     ("POST", "/api/totp/confirm"): "likewise",
     ("DELETE", "/api/totp"): "likewise",
-    ("POST", "/api/agents/{agent_id}/commands"): "the command itself says who sent it: tests of commands",
-    ("POST", "/api/agents/{agent_id}/commands/{command_id}/cancel"): "likewise",
 }
 """Routes whose entries have tests of their own."""
 

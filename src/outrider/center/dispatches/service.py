@@ -45,7 +45,7 @@ class DispatchBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     as `10%`) have failed, no more are asked. `ttl` is how many seconds a command may wait to be sent.
     """
 
-    target: Annotated[str, Meta(min_length=1, max_length=4096)]
+    target: Annotated[str, Meta(min_length=1, max_length=65_536)]
     type: Annotated[str, Meta(min_length=1, max_length=100)]
     params: dict[str, Any] = {}
     concurrency: Annotated[int, Meta(ge=1, le=100_000)] | None = None

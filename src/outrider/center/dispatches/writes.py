@@ -174,7 +174,12 @@ class CreateDispatches:
         self._release.deliver(tx, orders)
         told = {"target": item.target, "type": item.type, "hosts": len(hosts)}
         tx.event("dispatch.created", item.id, {**told, "by": item.by.name})
-        tx.audit(item.by, "dispatch.create", item.id, {**told, "params": for_audit(item.params)})
+        tx.audit(
+            item.by,
+            "dispatch.create",
+            item.id,
+            {**told, "retry_of": item.retry_of, "params": for_audit(item.params)},
+        )
         if item.idempotency_key:
             await tx.conn.execute(
                 sa.insert(idempotency).values(

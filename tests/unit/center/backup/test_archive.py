@@ -152,14 +152,14 @@ def _tar(*members: tuple[str, bytes]) -> bytes:
 @pytest.mark.parametrize(
     "content",
     [
-        b"",
-        b"\0" * 5000,
-        MAGIC,
-        gzip.compress(b"no tar"),
-        _tar(),
-        _tar(("etc/passwd", b"x")),
-        _tar((archive.HEADER, b"{}")),
-        _tar((archive.HEADER, msgspec.json.encode(_HEADER))),
+        pytest.param(b"", id="nothing"),
+        pytest.param(b"\0" * 5000, id="zeros"),
+        pytest.param(MAGIC, id="sealed, without an end"),
+        pytest.param(gzip.compress(b"no tar"), id="no tar"),
+        pytest.param(_tar(), id="an empty tar"),
+        pytest.param(_tar(("etc/passwd", b"x")), id="another tar"),
+        pytest.param(_tar((archive.HEADER, b"{}")), id="an empty header"),
+        pytest.param(_tar((archive.HEADER, msgspec.json.encode(_HEADER))), id="a header alone"),
     ],
 )
 def test_what_is_no_backup_is_refused(tmp_path: Path, content: bytes) -> None:
