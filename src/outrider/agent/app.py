@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Final
 
 from outrider import __version__
-from outrider.agent import identity
 from outrider.agent.announce import (
     ConnectedAnnouncement,
     notify_systemd,
@@ -30,6 +29,7 @@ from outrider.agent.enrol import Enroller
 from outrider.agent.enrolment_record import EnrolmentRecord
 from outrider.agent.folder import AgentFolder, FolderInUse, FolderLock
 from outrider.agent.host import ThisHost
+from outrider.agent.identity import keys
 from outrider.agent.link import Link
 from outrider.agent.membership import Membership, NotAMember
 from outrider.agent.output_stream import OutputStreams
@@ -218,7 +218,7 @@ class Daemon:
         return tree
 
     async def _who(self, agent_id: AgentId) -> Who:
-        me = await identity.load_or_make(self._folder.path)
+        me = await keys.load_or_make(self._folder.path)
         return Who(
             agent_id=agent_id,
             device_id=DeviceId(me.device_id),

@@ -13,13 +13,14 @@ from typing import Final
 import aiohttp
 import msgspec
 
-from outrider.agent import identity, trust
+from outrider.agent import trust
 from outrider.agent.answers import AnswerTooLong, read_body
 from outrider.agent.enrolment_record import EnrolmentRecord, read_record, write_record
 from outrider.agent.folder import AgentFolder
+from outrider.agent.identity import keys
+from outrider.agent.identity.files import Claim
 from outrider.domain.enrolment import (
     EnrolmentKey,
-    enrolment_proof,
     hash_agent_key,
     new_agent_key,
 )
@@ -101,15 +102,15 @@ class Enroller:
         trust.check_center_url(center_url, allow_plain=self._allow_plain)
         key = EnrolmentKey.parse(key_text)
         record = await self._prepare(center_url, key)
-        who = await identity.load_or_make(self._folder.path)
-        proof = enrolment_proof(who.device_id, hash_agent_key(record.agent_key), key.id)
+        claim = Claim(agent_key_hash=hash_agent_key(record.agent_key), enrolment_key_id=key.id)
+        who, proof = await keys.prove(self._folder.path, claim)
         request = EnrolmentRequest(
             enrolment_key=key.format(),
             device_id=who.device_id,
             public_key=who.public_key,
             certificate=(await asyncio.to_thread(self._certificate)).decode("ascii"),
             agent_key=record.agent_key,
-            proof=base64.b64encode(await identity.sign(self._folder.path, proof)).decode("ascii"),
+            proof=base64.b64encode(proof).decode("ascii"),
             facts=facts,
             label=label,
         )

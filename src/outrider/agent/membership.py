@@ -4,11 +4,11 @@ import asyncio
 
 import msgspec
 
-from outrider.agent import identity
 from outrider.agent.connection import Connection
 from outrider.agent.enrol import Enroller, EnrolmentRefused
 from outrider.agent.enrolment_record import EnrolmentRecord, read_record, write_record
 from outrider.agent.folder import AgentFolder
+from outrider.agent.identity.files import IdentityBroken
 from outrider.agent.settings import AgentSettings
 from outrider.agent.trust import CenterUrlRefused, PinMismatch
 from outrider.domain.connection_states import ConnectionState
@@ -50,7 +50,7 @@ class Membership:
             CenterUrlRefused,
             PinMismatch,
             EnrolmentRefused,
-            identity.IdentityBroken,
+            IdentityBroken,
         ) as error:
             raise self._not_a_member(str(error)) from error
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from outrider.agent import identity
-from outrider.agent.identity import IdentityBroken
+from outrider.agent.identity import keys
+from outrider.agent.identity.files import Claim, IdentityBroken, load
 from outrider.center.security.folder_lock import folder_lock
 from outrider.center.security.proof import device_id_of, verify_enrolment
 from outrider.domain.enrolment import device_id_hex, enrolment_proof, hash_agent_key, new_agent_key
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 async def test_an_identity_is_made_once(tmp_path: Path) -> None:
     """The first start makes it, later starts read it; the private key is for its owner alone."""
     folder = tmp_path / "agent"
-    made = await identity.load_or_make(folder)
-    assert await identity.load_or_make(folder) == made
+    made = await keys.load_or_make(folder)
+    assert await keys.load_or_make(folder) == made
     assert made.device_id == device_id_of(made.public_key)
     assert made.device_id_hex == device_id_hex(made.device_id)
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
@@ -35,15 +35,15 @@ async def test_an_identity_is_made_once(tmp_path: Path) -> None:
 
 async def test_two_starts_at_once_make_one_identity(tmp_path: Path) -> None:
     """Whoever comes second takes what the first made."""
-    one, other = await asyncio.gather(identity.load_or_make(tmp_path), identity.load_or_make(tmp_path))
+    one, other = await asyncio.gather(keys.load_or_make(tmp_path), keys.load_or_make(tmp_path))
     assert one == other
 
 
 async def test_the_center_takes_the_hosts_proof(tmp_path: Path) -> None:
     """What an agent signs at enrolment verifies at the center, for that claim alone."""
-    host = await identity.load_or_make(tmp_path)
+    host = await keys.load_or_make(tmp_path)
     agent_key = hash_agent_key(new_agent_key())
-    signature = await identity.sign(tmp_path, enrolment_proof(host.device_id, agent_key, "keyid"))
+    signature = await keys.sign(tmp_path, enrolment_proof(host.device_id, agent_key, "keyid"))
     assert verify_enrolment(host.public_key, signature, enrolment_proof(host.device_id, agent_key, "keyid"))
     assert not verify_enrolment(
         host.public_key, signature, enrolment_proof(host.device_id, agent_key, "other")
@@ -55,8 +55,8 @@ async def test_a_crash_while_making_leaves_nothing_in_the_way(left: list[str], t
     """Without identity.json there is no identity: what a crash left is made anew, whole."""
     for name in left:
         (tmp_path / name).write_bytes(b"half")
-    host = await identity.load_or_make(tmp_path)
-    assert verify_enrolment(host.public_key, await identity.sign(tmp_path, b"data"), b"data")
+    host = await keys.load_or_make(tmp_path)
+    assert verify_enrolment(host.public_key, await keys.sign(tmp_path, b"data"), b"data")
 
 
 @pytest.mark.parametrize(
@@ -74,64 +74,64 @@ async def test_a_damaged_identity_is_never_replaced_by_itself(content: bytes, tm
     """The host would be another host: its owner is told what to do instead."""
     (tmp_path / "identity.json").write_bytes(content)
     with pytest.raises(IdentityBroken, match=r"identity\.json.*from a backup"):
-        await identity.load_or_make(tmp_path)
+        await keys.load_or_make(tmp_path)
     assert (tmp_path / "identity.json").read_bytes() == content
 
 
 async def test_a_missing_private_key_is_told(tmp_path: Path) -> None:
     """A lost key does not pass for a first start."""
-    await identity.load_or_make(tmp_path)
+    await keys.load_or_make(tmp_path)
     (tmp_path / "identity.key").unlink()
     with pytest.raises(IdentityBroken, match=r"identity\.key is missing"):
-        await identity.load_or_make(tmp_path)
+        await keys.load_or_make(tmp_path)
 
 
 async def test_a_key_that_others_may_read_does_not_sign(tmp_path: Path) -> None:
     """The refusal holds the command that closes it."""
-    await identity.load_or_make(tmp_path)
+    await keys.load_or_make(tmp_path)
     (tmp_path / "identity.key").chmod(0o644)
     with pytest.raises(IdentityBroken, match="chmod 600"):
-        await identity.sign(tmp_path, b"data")
+        await keys.sign(tmp_path, b"data")
 
 
 async def test_another_hosts_key_does_not_sign(tmp_path: Path) -> None:
     """A key file copied from elsewhere is noticed before the center refuses its proof."""
-    await identity.load_or_make(tmp_path / "one")
-    await identity.load_or_make(tmp_path / "other")
+    await keys.load_or_make(tmp_path / "one")
+    await keys.load_or_make(tmp_path / "other")
     (tmp_path / "one" / "identity.key").write_bytes((tmp_path / "other" / "identity.key").read_bytes())
     with pytest.raises(IdentityBroken, match="not the key"):
-        await identity.sign(tmp_path / "one", b"data")
+        await keys.sign(tmp_path / "one", b"data")
 
 
 async def test_signing_needs_an_identity_and_a_bounded_claim(tmp_path: Path) -> None:
     """An empty folder and a flood of bytes each have their words."""
     with pytest.raises(IdentityBroken, match="no identity"):
-        await identity.sign(tmp_path, b"data")
-    await identity.load_or_make(tmp_path)
+        await keys.sign(tmp_path, b"data")
+    await keys.load_or_make(tmp_path)
     with pytest.raises(IdentityBroken, match="more than 65536 bytes"):
-        await identity.sign(tmp_path, bytes(65537))
+        await keys.sign(tmp_path, bytes(65537))
 
 
 async def test_a_folder_that_can_not_be_made_is_told(tmp_path: Path) -> None:
     """The child's reason reaches the caller."""
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(IdentityBroken, match="file"):
-        await identity.load_or_make(tmp_path / "file" / "agent")
+        await keys.load_or_make(tmp_path / "file" / "agent")
 
 
 async def test_a_cancelled_start_leaves_no_child(tmp_path: Path) -> None:
     """The child, here held up by another start, is ended and reaped with its caller; a later start works."""
     with folder_lock(tmp_path), pytest.raises(TimeoutError):
         async with asyncio.timeout(0.5):
-            await identity.load_or_make(tmp_path)
-    assert (await identity.load_or_make(tmp_path)).device_id
+            await keys.load_or_make(tmp_path)
+    assert (await keys.load_or_make(tmp_path)).device_id
 
 
 async def test_peers_recognise_each_other_by_their_certificates(tmp_path: Path) -> None:
     """Two hosts that hold each other's certificate agree on mutual TLS."""
     folders = [tmp_path / "server", tmp_path / "client"]
     for folder in folders:
-        await identity.load_or_make(folder)
+        await keys.load_or_make(folder)
 
     def context(side: int, own: Path, peer: Path) -> ssl.SSLContext:
         made = ssl.SSLContext(side)
@@ -159,9 +159,7 @@ async def test_peers_recognise_each_other_by_their_certificates(tmp_path: Path) 
 
 def test_the_daemons_side_never_loads_the_cryptography_library() -> None:
     """Importing what the daemon imports leaves `cryptography` out of the process."""
-    program = (
-        "import sys, outrider.agent.identity, outrider.agent.trust; sys.exit('cryptography' in sys.modules)"
-    )
+    program = "import sys, outrider.agent.identity.keys, outrider.agent.trust; sys.exit('cryptography' in sys.modules)"
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
@@ -181,6 +179,18 @@ def test_the_sign_program_speaks_base64(tmp_path: Path) -> None:
     done = subprocess.run(
         [*program, "sign", str(tmp_path)], input=b"\0data\n", check=True, capture_output=True
     )
-    host = identity.load(tmp_path)
+    host = load(tmp_path)
     assert host is not None
     assert verify_enrolment(host.public_key, base64.b64decode(done.stdout, validate=False), b"\0data\n")
+
+
+async def test_a_host_proves_itself_in_one_go(tmp_path: Path) -> None:
+    """The first time the key pair is made with it, later the same one signs; the center's check holds."""
+    key_hash = hash_agent_key(new_agent_key())
+    claim = Claim(agent_key_hash=key_hash, enrolment_key_id="keyid1234567")
+    host, signature = await keys.prove(tmp_path, claim)
+    again, second = await keys.prove(tmp_path, claim)
+    assert again == host == await keys.load_or_make(tmp_path)
+    proof = enrolment_proof(host.device_id, key_hash, "keyid1234567")
+    assert verify_enrolment(host.public_key, signature, proof)
+    assert verify_enrolment(host.public_key, second, proof)

@@ -1,8 +1,9 @@
-"""The identity program: `python -m outrider.agent.identity FOLDER` and `... sign FOLDER`.
+"""The identity program: `python -m outrider.agent.identity FOLDER`, `... sign FOLDER`, `... prove FOLDER`.
 
 The first makes the host's key pair unless it is there. The second reads bytes on its standard input and
-writes their signature (ECDSA with SHA-256) as base64. This is the only place on a host that loads the
-cryptography library.
+writes their signature (ECDSA with SHA-256) as base64. The third makes the key pair if need be, reads a claim
+(JSON) and writes the signature of the proof that it stands for. This is the only place on a host that loads
+the cryptography library.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from outrider.agent.identity import Identity, IdentityBroken, load
-from outrider.domain.enrolment import device_id_hex, device_id_of_der
+from outrider.agent.identity.files import Claim, Identity, IdentityBroken, load
+from outrider.domain.enrolment import device_id_hex, device_id_of_der, enrolment_proof
 from outrider.kit.files import write_atomically
 
 if TYPE_CHECKING:
@@ -42,12 +43,14 @@ def main(arguments: Sequence[str]) -> int:
         match arguments:
             case ["sign", folder]:
                 _sign(Path(folder))
+            case ["prove", folder]:
+                _prove(Path(folder))
             case [folder]:
                 _make(Path(folder))
             case _:
-                sys.stderr.write("usage: python -m outrider.agent.identity [sign] FOLDER\n")
+                sys.stderr.write("usage: python -m outrider.agent.identity [sign|prove] FOLDER\n")
                 return 2
-    except (IdentityBroken, OSError) as error:
+    except (IdentityBroken, OSError, msgspec.DecodeError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     return 0
@@ -103,16 +106,36 @@ def _certificate(key: ec.EllipticCurvePrivateKey, device_id: str) -> x509.Certif
     )
 
 
+def _prove(folder: Path) -> None:
+    claim = msgspec.json.decode(_read_input(), type=Claim)
+    _make(folder)
+    identity, key = _keys(folder)
+    _answer(key, enrolment_proof(identity.device_id, claim.agent_key_hash, claim.enrolment_key_id))
+
+
 def _sign(folder: Path) -> None:
+    _, key = _keys(folder)
+    _answer(key, _read_input())
+
+
+def _keys(folder: Path) -> tuple[Identity, ec.EllipticCurvePrivateKey]:
     identity = load(folder)
     if identity is None:
         raise IdentityBroken(f"there is no identity in {folder}")
     key = _read_key(folder / "identity.key")
     if base64.b64encode(_public_der(key)).decode("ascii") != identity.public_key:
         raise IdentityBroken(f"{folder / 'identity.key'} is not the key that identity.json speaks of")
+    return identity, key
+
+
+def _read_input() -> bytes:
     data = sys.stdin.buffer.read(_MAX_DATA + 1)
     if len(data) > _MAX_DATA:
         raise IdentityBroken(f"more than {_MAX_DATA} bytes to sign")
+    return data
+
+
+def _answer(key: ec.EllipticCurvePrivateKey, data: bytes) -> None:
     signature = key.sign(data, ec.ECDSA(SHA256()))
     sys.stdout.write(base64.b64encode(signature).decode("ascii") + "\n")
 
