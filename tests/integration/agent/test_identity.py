@@ -159,7 +159,8 @@ async def test_peers_recognise_each_other_by_their_certificates(tmp_path: Path) 
 
 def test_the_daemons_side_never_loads_the_cryptography_library() -> None:
     """Importing what the daemon imports leaves `cryptography` out of the process."""
-    program = "import sys, outrider.agent.identity.keys, outrider.agent.trust; sys.exit('cryptography' in sys.modules)"
+    loaded = "outrider.agent.identity.keys, outrider.agent.trust"
+    program = f"import sys, {loaded}; sys.exit('cryptography' in sys.modules)"
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
