@@ -146,7 +146,7 @@ class CommandService:
     async def wait(self, agent_id: str, command_id: str, seconds: float) -> CommandView:
         """Show one command when it has ended, or as it is after `seconds`. Raises `NotFound`."""
         until = self._clock.monotonic() + seconds
-        with self._feed.follow(AgentId(agent_id), CommandId(command_id)) as follower:
+        with self._feed.listen(CommandId(command_id)) as follower:
             while True:
                 async with self._store.read() as conn:
                     row = await self.row(conn, agent_id, command_id)
