@@ -128,7 +128,7 @@ class ApiSuite:
     async def test_api_tokens(self, site: Site) -> None:
         """Made for a user, shown once, listed without their text, revoked; a super admin has none."""
         async with AsyncCenter(site.url, token=site.token) as center:
-            user = await center.add_user(_name("robot"), "operator", password="a password of robots")  # noqa: S106
+            user = await center.add_user(_name("robot"), "operator", password="a password of robots")  # noqa: S106 - guards a test
             made = await center.new_token("ci", user=user.id, expires=time.time() + 3600)
             assert made.token
             listed = await center.tokens(user=user.id)
