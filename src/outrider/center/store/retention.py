@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import msgspec
-from sqlalchemy import bindparam, delete, func, select, tuple_
+from sqlalchemy import bindparam, delete, exists, func, select, tuple_
 
 from outrider.center.store import audit
-from outrider.center.store.schema import commands, events, idempotency, sessions
+from outrider.center.store.schema import commands, dispatches, events, idempotency, sessions
 from outrider.domain.actors import CENTER
 from outrider.domain.audit import REMOVE, removal_data
 from outrider.domain.command_states import ACTIVE
@@ -57,6 +57,15 @@ _NEXT_COMMANDS: Final = (
 _REMOVE_COMMANDS: Final = delete(commands).where(
     commands.c.id.in_(bindparam("ids", expanding=True)), _IS_FINAL
 )
+_OLD_DISPATCHES: Final = (
+    select(dispatches.c.id)
+    .where(
+        dispatches.c.finished < bindparam("before"),
+        ~exists().where(commands.c.dispatch_id == dispatches.c.id),
+    )
+    .limit(bindparam("limit"))
+)
+_REMOVE_DISPATCHES: Final = delete(dispatches).where(dispatches.c.id.in_(_OLD_DISPATCHES))
 _OLD_ANSWERS: Final = (
     select(idempotency.c.scope, idempotency.c.key)
     .where(idempotency.c.created < bindparam("before"))
@@ -75,7 +84,7 @@ class Keep(msgspec.Struct, frozen=True, kw_only=True):
     """For how many seconds things are kept."""
 
     events: float = 7 * _DAY
-    #: After a command has ended; one that has not is kept.
+    #: After a command has ended; one that has not is kept. A dispatch goes after the last of its commands.
     commands: float = 90 * _DAY
     idempotency: float = _DAY
     audit: float = 365 * _DAY
@@ -86,6 +95,7 @@ class Removed(msgspec.Struct, frozen=True, kw_only=True):
 
     events: int
     commands: int
+    dispatches: int
     idempotency: int
     sessions: int
     audit: int
@@ -144,6 +154,7 @@ class Retention:
         removed = Removed(
             events=await self._repeat(self._removal_of_events(now)),
             commands=count,
+            dispatches=await self._repeat(self._removal(_REMOVE_DISPATCHES, now - self._keep.commands)),
             idempotency=await self._repeat(self._removal(_REMOVE_ANSWERS, now - self._keep.idempotency)),
             sessions=await self._repeat(self._removal(_REMOVE_SESSIONS, now)),
             audit=await self._remove_audit(now),
@@ -153,6 +164,7 @@ class Retention:
             "removed what was too old",
             events=removed.events,
             commands=removed.commands,
+            dispatches=removed.dispatches,
             idempotency=removed.idempotency,
             sessions=removed.sessions,
             audit=removed.audit,

@@ -11,7 +11,15 @@ from sqlalchemy import func, select
 from outrider.center.store import events as event_rows
 from outrider.center.store.engine import Store, open_store
 from outrider.center.store.retention import Keep, Retention
-from outrider.center.store.schema import command_output, commands, events, idempotency, sessions, users
+from outrider.center.store.schema import (
+    command_output,
+    commands,
+    dispatches,
+    events,
+    idempotency,
+    sessions,
+    users,
+)
 from outrider.center.store.writer import Transaction
 from outrider.testing.clock import TurnedClock
 from tests.integration.center.store.parts import Do, a_command, add, add_commands, served
@@ -91,6 +99,25 @@ async def test_only_commands_that_ended_long_ago_go(store: Store, clock: TurnedC
         ids = (await conn.scalars(select(commands.c.id).order_by(commands.c.id))).all()
     assert ids == [row["id"] for row in kept]
     assert await count(store, command_output) == 0
+
+
+async def test_a_dispatch_goes_after_its_last_command(store: Store, clock: TurnedClock) -> None:
+    """One whose host never answered stays with that command, and so does one that is young."""
+    old, new = _NOW - 91 * _DAY, _NOW - 89 * _DAY
+    common = {"target": "all", "type": "shell", "params": {}, "state": "failed", "created": old}
+    common |= {"created_by": "u", "created_by_name": "u", "expires": old, "offline": "wait", "total": 1}
+    finished = {"dsp_0": old, "dsp_1": old, "dsp_2": new, "dsp_3": None} | {f"dsp_{n}": old for n in "45678"}
+    await add(store, dispatches, *({"id": i, "finished": at, **common} for i, at in finished.items()))
+    await add_commands(
+        store,
+        a_command("cmd_0", "agent_1", created=old, state="failed", settled=old, dispatch_id="dsp_0"),
+        a_command("cmd_1", "agent_1", created=old, state="unknown", settled=None, dispatch_id="dsp_1"),
+    )
+    removed = await retention(store, clock, Blobs(store)).run()
+    assert (removed.commands, removed.dispatches) == (1, 6)
+    async with store.read() as conn:
+        left = (await conn.scalars(select(dispatches.c.id).order_by(dispatches.c.id))).all()
+    assert left == ["dsp_1", "dsp_2", "dsp_3"]
 
 
 async def test_blobs_go_before_the_rows_that_name_them(store: Store, clock: TurnedClock) -> None:
