@@ -177,7 +177,9 @@ class Center:
             AcceptCommands(self.presence.takes_orders, self.delivery.send),
             clock,
         )
-        release = Release(self.presence.takes_orders, self.presence.counts_as_there, self.delivery.send_all)
+        release = Release(
+            self.presence.takes_orders, self.presence.counts_as_there, self.delivery.send_all, self._wake
+        )
         self.dispatches = DispatchService(
             store,
             CreateDispatches(release),
@@ -243,6 +245,9 @@ class Center:
 
     def _watch(self, agent_id: AgentId, command_id: CommandId, *, on: bool) -> None:
         self.hub.post(agent_id, (Watch(id=command_id, on=on),))
+
+    def _wake(self, agent_id: AgentId) -> None:
+        self.tasks.spawn(f"wake {agent_id}", self.delivery.wake(agent_id))
 
     async def _resolve(self, conn: Connection, target: str) -> list[AgentId]:
         return await resolve(conn, target, heard_since=self.presence.heard_since())

@@ -119,9 +119,11 @@ def _has_failed(limits: Limits, tally: Tally) -> bool:
 
 def _verdict(limits: Limits, tally: Tally) -> DispatchState:
     """Say how a dispatch that asked every host went. Failures that were allowed leave it a success."""
-    others = sum(n for state, n in tally.states.items() if state is not CommandState.SUCCEEDED)
+    succeeded = tally.states.get(CommandState.SUCCEEDED, 0)
+    others = sum(tally.states.values()) - succeeded
     if others == 0:
-        return DispatchState.SUCCEEDED
+        # Of hosts that were all deleted meanwhile nobody can say that they succeeded.
+        return DispatchState.SUCCEEDED if succeeded else DispatchState.FAILED
     if limits.max_failures is not None and others == tally.failures <= limits.max_failures:
         return DispatchState.SUCCEEDED
     return DispatchState.FAILED

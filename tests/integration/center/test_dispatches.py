@@ -1,9 +1,7 @@
 """Dispatches over real links: what is begun, how many at once, when it stops, and how it is followed."""
 
 import asyncio
-import itertools
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,51 +11,16 @@ import pytest
 from outrider.domain.command_states import CommandState
 from outrider.protocol.messages import Cancel, Execute, Output, Started
 from outrider.testing.clock import TurnedClock
-from tests.fixtures.api import PATIENCE, Api
+from tests.fixtures.api import Api
 from tests.fixtures.center import own_center
-from tests.fixtures.links import TestAgent, TestLink, enrol
-
-_fleets = itertools.count(1)
+from tests.fixtures.links import enrol
+from tests.integration.center.dispatching import hosts, until
 
 VIEW: Final = {
     *("id", "target", "type", "params", "state", "counts", "held", "gone", "total", "skipped"),
     *("concurrency", "max_failures", "offline", "created", "created_by", "expires", "retry_of", "origin"),
     *("cancelled_by", "finished", "unanswered", "skipped_hosts"),
 }
-
-
-class Hosts:
-    """Some hosts that one target means, linked or not."""
-
-    def __init__(self, agents: list[TestAgent], links: list[TestLink], target: str) -> None:
-        self.agents = agents
-        self.links = links
-        self.target = target
-
-    def body(self, **changes: Any) -> dict[str, Any]:
-        """Make the body of a dispatch to all of them."""
-        return {"target": self.target, "type": "shell", "params": {"command": "true"}, **changes}
-
-
-@asynccontextmanager
-async def hosts(api: Api, count: int, *, away: int = 0) -> AsyncIterator[Hosts]:
-    """Enrol `count` linked hosts and `away` others, with a tag of their own."""
-    tag = f"fleet{next(_fleets)}"
-    agents = [await enrol(api, tags=[tag], label=f"{tag}-{number}") for number in range(count + away)]
-    async with AsyncExitStack() as stack:
-        links = [await stack.enter_async_context(agent.linked(api)) for agent in agents[:count]]
-        yield Hosts(agents, links, f"tag:{tag}")
-
-
-async def until(api: Api, dispatch: dict[str, Any], **wanted: Any) -> Any:
-    """Follow a dispatch until what is shown of it has these fields; return it."""
-    async with asyncio.timeout(PATIENCE), api.events(f"/api/dispatches/{dispatch['id']}/stream") as stream:
-        while True:
-            event = await stream.next()
-            shown = await api.get(f"/api/dispatches/{dispatch['id']}")
-            if all(shown[name] == value for name, value in wanted.items()):
-                return shown
-            assert event is not None, f"the stream ended with {shown}"
 
 
 async def test_a_dispatch_reaches_every_host(each_api: Api) -> None:
@@ -331,6 +294,19 @@ async def test_output_is_followed_live(api: Api) -> None:
                 said = msgspec.json.decode(event.data)
                 texts[said["command_id"]] = texts.get(said["command_id"], "") + said["text"]
         assert texts == {orders[0].id: "a\nb\n", orders[1].id: "a\n"}
+
+
+async def test_news_of_a_host_whose_end_was_told(tmp_path: Path) -> None:
+    """What is heard of a host after its end disturbs nobody: the stream goes on to the others."""
+    async with own_center(tmp_path) as own, hosts(own.api, 2) as fleet:
+        made = await own.api.post("/api/dispatches", fleet.body())
+        async with own.api.events(f"/api/dispatches/{made['id']}/stream?output=live") as stream:
+            first = await fleet.links[0].run(b"first\n")
+            await stream.until("command")
+            own.center.feed.changed(first.id)
+            await fleet.links[1].run(b"second\n")
+            events = await stream.rest()
+        assert events[-1].event == "end"
 
 
 async def test_a_dispatch_goes_on_after_a_restart(tmp_path: Path) -> None:

@@ -40,6 +40,14 @@ def _tally(held: int = 0, **counts: int) -> Tally:
         ),
         pytest.param(
             _D.RUNNING,
+            {"max_failures": 3},
+            _tally(),
+            False,
+            Decision(state=_D.FAILED, is_over=True),
+            id="all hosts were deleted",
+        ),
+        pytest.param(
+            _D.RUNNING,
             {},
             _tally(succeeded=3, failed=1),
             False,

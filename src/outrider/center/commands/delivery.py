@@ -73,8 +73,8 @@ class Delivery:
         """
         async with self._store.read() as conn:
             active = await rows.active(conn, agent_id)
-        # What was accepted as sent since the arrival has gone out on this very link.
-        waiting = [row for row in active if row.state is not CommandState.SENT or row.created < arrived.at]
+        # What was sent since the arrival has gone out on this very link, however long it waited before.
+        waiting = [row for row in active if not _is_sent_since(row, arrived.at)]
         if not waiting:
             return []
         made = plan(
@@ -126,10 +126,14 @@ class Delivery:
     async def resend(self, before: float) -> int:
         """Send again what linked hosts were sent before a time and have not taken; return how many.
 
-        It makes good what was lost between a commit and its frame. A host does not run an id twice.
+        It makes good what was lost between a commit and its frame. A host does not run an id twice. What
+        still waits for a host that is linked is sent, too.
         """
         async with self._store.read() as conn:
             waiting = await rows.unacknowledged(conn, before, _RESENT_AT_ONCE)
+            unsent = await rows.unsent(conn, before)
+        for agent_id in unsent:
+            await self.wake(agent_id)
         sent = 0
         for agent_id, orders in itertools.groupby(waiting, key=lambda row: row.agent_id):
             known = list(orders)
@@ -155,6 +159,10 @@ class Delivery:
             messages.append(Execute(orders=tuple(orders)))
         messages += (Cancel(id=i) for i in cancel if i in by_id)
         return messages
+
+
+def _is_sent_since(row: rows.CommandRow, moment: float) -> bool:
+    return row.state is CommandState.SENT and row.sent is not None and row.sent >= moment
 
 
 def order_of(row: rows.CommandRow) -> Order:

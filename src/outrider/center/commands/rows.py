@@ -160,6 +160,23 @@ async def unacknowledged(conn: Connection, before: float, limit: int) -> list[Co
     return [as_struct(found, CommandRow) for found in await conn.execute(query)]
 
 
+async def unsent(conn: Connection, before: float) -> list[AgentId]:
+    """List hosts that have a link and for which something has waited since before a time."""
+    query = (
+        sa.select(commands.c.agent_id)
+        .join(agents, agents.c.id == commands.c.agent_id)
+        .where(
+            IS_QUEUED,
+            commands.c.held.is_(sa.false()),
+            commands.c.created < before,
+            agents.c.linked.is_not(None),
+            agents.c.approval == Approval.APPROVED.value,
+        )
+        .distinct()
+    )
+    return [AgentId(i) for i in (await conn.execute(query)).scalars()]
+
+
 async def due_to_expire(conn: Connection, now: float, limit: int) -> list[CommandId]:
     """List commands that were never sent and whose time is over."""
     query = sa.select(commands.c.id).where(IS_QUEUED, commands.c.expires <= now).limit(limit)

@@ -103,9 +103,9 @@ class _Live:
         self._said[member.command_id] = None
 
     def take(self) -> list[_Host]:
-        """Take those that have said something since."""
+        """Take those that have said something since; not those whose end has been told."""
         said, self._said = self._said, {}
-        return [self.hosts[command_id] for command_id in said]
+        return [host for command_id in said if (host := self.hosts.get(command_id)) is not None]
 
     def _note(self, command_id: CommandId) -> None:
         self._said[command_id] = None

@@ -9,8 +9,18 @@ import sqlalchemy as sa
 from outrider.center.store.connection import Connection
 from outrider.center.store.query import Query, one_of
 from outrider.center.store.rows import as_struct
-from outrider.center.store.schema import IS_ACTIVE, IS_UNFINISHED, agents, commands, dispatches
+from outrider.center.store.schema import (
+    IN_DISPATCH,
+    IS_ACTIVE,
+    IS_QUEUED,
+    IS_UNFINISHED,
+    agents,
+    commands,
+    dispatches,
+    idempotency,
+)
 from outrider.domain.command_states import CommandState
+from outrider.domain.connection_states import Approval
 from outrider.domain.dispatches import DispatchState, Limits, Offline, Tally
 from outrider.domain.ids import AgentId, CommandId, DispatchId
 
@@ -137,6 +147,19 @@ _NOTHING_LEFT: Final = Query(
 )
 
 
+# Commands that wait at the center for a host that is not approved any more.
+_REFUSED: Final = Query(
+    sa.select(commands.c.id)
+    .join(agents, agents.c.id == commands.c.agent_id)
+    .where(IN_DISPATCH, IS_QUEUED, agents.c.approval != sa.literal(Approval.APPROVED.value))
+)
+_ANSWERED: Final = Query(
+    sa.select(idempotency.c.answer).where(
+        idempotency.c.scope == sa.bindparam("scope"), idempotency.c.key == sa.bindparam("key")
+    )
+)
+
+
 async def dispatch(conn: Connection, dispatch_id: DispatchId) -> DispatchRow | None:
     """Find a dispatch."""
     found = await _ONE.first(conn, dispatch=dispatch_id)
@@ -205,6 +228,17 @@ async def ended(
 async def count_ended(conn: Connection, dispatch_id: DispatchId, *, before: float) -> int:
     """Count the commands that were settled before a time."""
     return int(await _COUNT_ENDED.value(conn, dispatch=dispatch_id, before=before))
+
+
+async def answered(conn: Connection, scope: str, key: str) -> DispatchId | None:
+    """Find the dispatch that an idempotency key has begun."""
+    first: str | None = await _ANSWERED.value(conn, scope=scope, key=key)
+    return None if first is None else DispatchId(first)
+
+
+async def refused(conn: Connection) -> list[CommandId]:
+    """Find commands of dispatches that no host has, and whose host may not have them any more."""
+    return [CommandId(row[0]) for row in await _REFUSED.all(conn)]
 
 
 async def due(conn: Connection, *, now: float, heard_since: float) -> set[DispatchId]:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from outrider.center.dispatches import rows
-from outrider.center.dispatches.writes import Advanced, AdvanceDispatches
+from outrider.center.dispatches.writes import END_REFUSED, Advanced, AdvanceDispatches
 from outrider.center.store.engine import Store
 from outrider.center.store.events import Event
 from outrider.domain.command_states import FINAL
@@ -18,6 +18,8 @@ from outrider.kit.supervise import Ready
 
 _ENDS: Final = frozenset(f"command.{state.value}" for state in FINAL)
 _CAME: Final = "agent.online"
+_NOT_MEANT: Final = frozenset({"agent.declined", "agent.deleted"})
+"""What has happened to a host that dispatches have to go on without."""
 _SWEEP_SECONDS: Final = 2.0
 GATHER_SECONDS: Final = 0.2
 """How long ends are gathered before a dispatch without limits is looked at, which only waits for its end."""
@@ -40,6 +42,7 @@ class DispatchRunner:
         self._heard_since = heard_since
         self._due: set[DispatchId] = set()
         self._wake = asyncio.Event()
+        self._sweeps_at = 0.0
         # A dispatch without limits waits for nothing but its end; one with a limit for each host.
         self._unlimited: set[DispatchId] = set()
         self._limited: set[DispatchId] = set()
@@ -64,13 +67,22 @@ class DispatchRunner:
         try:
             ready()
             while True:
-                await self._look()
-                try:
-                    await self._clock.wait_for(self._wake.wait(), _SWEEP_SECONDS)
-                except TimeoutError:
+                # By the clock, not when all is quiet: one dispatch that is busy must not keep others waiting.
+                if self._clock.monotonic() >= self._sweeps_at:
+                    self._sweeps_at = self._clock.monotonic() + _SWEEP_SECONDS
                     await self._sweep()
+                await self._look()
+                await self._pause()
         finally:
             unsubscribe()
+
+    async def _pause(self) -> None:
+        left = self._sweeps_at - self._clock.monotonic()
+        if left > 0:
+            try:
+                await self._clock.wait_for(self._wake.wait(), left)
+            except TimeoutError:
+                return
 
     def _heard(self, written: Sequence[Event]) -> None:
         for event in written:
@@ -81,6 +93,9 @@ class DispatchRunner:
                 self._note(DispatchId(dispatch_id))
             elif event.kind == _CAME and self._limited:
                 self._due |= self._limited
+                self._wake.set()
+            elif event.kind in _NOT_MEANT:
+                self._sweeps_at = 0.0
                 self._wake.set()
 
     def _note(self, dispatch_id: DispatchId) -> None:
@@ -101,7 +116,10 @@ class DispatchRunner:
     async def _sweep(self) -> None:
         try:
             async with self._store.read() as conn:
+                refused = await rows.refused(conn)
                 found = await rows.due(conn, now=self._clock.time(), heard_since=self._heard_since())
+            if refused:
+                await self._store.writer.submit(END_REFUSED, None)
         except Unavailable as error:
             log.warning("dispatches can't be looked at; the next sweep tries again", reason=error.detail)
             return

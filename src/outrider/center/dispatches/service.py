@@ -16,6 +16,7 @@ from outrider.center.dispatches.writes import (
     CreateDispatches,
     NewDispatch,
     no_such_dispatch,
+    scope_of,
 )
 from outrider.center.store.connection import Connection
 from outrider.center.store.engine import Store
@@ -167,7 +168,11 @@ class DispatchService:
         check(body.type, body.params, role)
         allowed_failures(body.max_failures, 1)
         async with self._store.scan() as conn:
-            hosts = await self._resolve(conn, body.target)
+            first = await self._begun(conn, scope_of(by, None), idempotency_key)
+            # What the target meant then is what counts: by now it may mean others, or nobody.
+            hosts = [] if first is not None else await self._resolve(conn, body.target)
+        if first is not None:
+            return await self.one(first)
         return await self._begin(
             body, hosts, by=by, idempotency_key=idempotency_key, origin=origin, retry_of=None
         )
@@ -192,7 +197,10 @@ class DispatchService:
             raise Invalid(f"Only hosts that ended in one of {names} can be tried again.", field="states")
         async with self._store.scan() as conn:
             row = await self._row(conn, dispatch_id)
+            first = await self._begun(conn, scope_of(by, row.id), idempotency_key)
             hosts = await rows.hosts_in(conn, row.id, wanted)
+        if first is not None:
+            return await self.one(first)
         if not hosts:
             raise Conflict("No host of this dispatch has ended in a state that can be tried again.")
         body = DispatchBody(
@@ -303,6 +311,9 @@ class DispatchService:
         for agent_id, command_id in at_hosts:
             self._delivery.cancel(agent_id, command_id)
         return await self.one(dispatch_id)
+
+    async def _begun(self, conn: Connection, scope: str, key: str | None) -> DispatchId | None:
+        return await rows.answered(conn, scope, key) if key else None
 
     async def _row(self, conn: Connection, dispatch_id: str) -> DispatchRow:
         row = await rows.dispatch(conn, DispatchId(dispatch_id))

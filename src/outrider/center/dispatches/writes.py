@@ -27,6 +27,7 @@ from outrider.protocol.messages import Order
 
 IsThere = Callable[[AgentId], bool]
 DeliverAll = Callable[[Sequence[tuple[AgentId, Order]]], None]
+Wake = Callable[[AgentId], None]
 
 
 class NewDispatch(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,8 +48,8 @@ class NewDispatch(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def scope(self) -> str:
-        """Whose idempotency keys are meant."""
-        return f"{self.by.id} dispatches"
+        """Whose idempotency keys are meant, and for what."""
+        return scope_of(self.by, self.retry_of)
 
 
 class Cancellation(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,11 +67,6 @@ class Advanced(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _INSERT_DISPATCH: Final = Bulk(sa.insert(dispatches), [column.name for column in dispatches.c])
-_ANSWERED: Final = Query(
-    sa.select(idempotency.c.answer).where(
-        idempotency.c.scope == sa.bindparam("scope"), idempotency.c.key == sa.bindparam("key")
-    )
-)
 _APPROVED: Final = Query(
     sa.select(agents.c.id).where(
         one_of(agents.c.id, "ids"), agents.c.approval == sa.literal(Approval.APPROVED.value)
@@ -78,7 +74,13 @@ _APPROVED: Final = Query(
 )
 _HELD: Final = Query(
     sa.select(commands.c.id, commands.c.agent_id)
-    .where(commands.c.dispatch_id == sa.bindparam("dispatch"), IS_ACTIVE, commands.c.held.is_(sa.true()))
+    .join(agents, agents.c.id == commands.c.agent_id)
+    .where(
+        commands.c.dispatch_id == sa.bindparam("dispatch"),
+        IS_ACTIVE,
+        commands.c.held.is_(sa.true()),
+        agents.c.approval == sa.literal(Approval.APPROVED.value),
+    )
     .order_by(commands.c.id)
 )
 _QUEUED: Final = Query(
@@ -115,20 +117,37 @@ _WANT_END: Final = Query(
 class Release:
     """Gives commands to their hosts inside a transaction: `sent` where a link is open here."""
 
-    def __init__(self, takes_orders: IsThere, is_there: IsThere, deliver: DeliverAll) -> None:
-        """Take whether a host has a link here that takes commands, and whether it is there at all."""
+    def __init__(self, takes_orders: IsThere, is_there: IsThere, deliver: DeliverAll, wake: Wake) -> None:
+        """Take whether a host has a link here that takes commands, and whether it is there at all.
+
+        `wake` sends a host soon what is queued for it.
+        """
         self.takes_orders = takes_orders
         self.is_there = is_there
         self._deliver = deliver
+        self._wake = wake
 
     def state_for(self, agent_id: AgentId) -> CommandState:
         """Say in which state a command that is released now is stored."""
         return CommandState.SENT if self.takes_orders(agent_id) else CommandState.QUEUED
 
-    def deliver(self, tx: Transaction, orders: Sequence[tuple[AgentId, Order]]) -> None:
-        """Send what was stored as sent, once the transaction is durable."""
+    def deliver(
+        self, tx: Transaction, orders: Sequence[tuple[AgentId, Order]], queued: Sequence[AgentId]
+    ) -> None:
+        """Send what was stored as sent, once the transaction is durable.
+
+        The link of a host in `queued` may have opened since its command was stored as that, and what opened
+        it may have looked before the commit: then nobody else would bring the command.
+        """
         if orders:
             tx.after_commit(functools.partial(self._deliver, orders))
+        if queued:
+            tx.after_commit(functools.partial(self._wake_linked, queued))
+
+    def _wake_linked(self, queued: Sequence[AgentId]) -> None:
+        for agent_id in queued:
+            if self.takes_orders(agent_id):
+                self._wake(agent_id)
 
 
 class CreateDispatches:
@@ -151,9 +170,9 @@ class CreateDispatches:
 
     async def _create(self, tx: Transaction, item: NewDispatch) -> DispatchId | Exception:
         if item.idempotency_key:
-            first: str | None = await _ANSWERED.value(tx.conn, scope=item.scope, key=item.idempotency_key)
+            first = await rows.answered(tx.conn, item.scope, item.idempotency_key)
             if first is not None:
-                return DispatchId(first)
+                return first
         approved = {AgentId(row[0]) for row in await _APPROVED.all(tx.conn, ids=item.hosts)}
         hosts = [host for host in item.hosts if host in approved]
         skipped: list[AgentId] = []
@@ -169,9 +188,9 @@ class CreateDispatches:
                 target=item.target,
             )
         await _INSERT_DISPATCH.run(tx.conn, [self._row(tx, item, hosts, skipped)])
-        inserts, orders = self._commands(tx, item, hosts)
+        inserts, orders, queued = self._commands(tx, item, hosts)
         await INSERT.run(tx.conn, inserts)
-        self._release.deliver(tx, orders)
+        self._release.deliver(tx, orders, queued)
         told = {"target": item.target, "type": item.type, "hosts": len(hosts)}
         tx.event("dispatch.created", item.id, {**told, "by": item.by.name})
         tx.audit(
@@ -214,10 +233,11 @@ class CreateDispatches:
 
     def _commands(
         self, tx: Transaction, item: NewDispatch, hosts: Sequence[AgentId]
-    ) -> tuple[list[dict[str, Any]], list[tuple[AgentId, Order]]]:
+    ) -> tuple[list[dict[str, Any]], list[tuple[AgentId, Order]], list[AgentId]]:
         free = len(hosts) if item.limits.concurrency is None else item.limits.concurrency
         inserts: list[dict[str, Any]] = []
         orders: list[tuple[AgentId, Order]] = []
+        queued: list[AgentId] = []
         # Ids sort by the order of the hosts: what is asked first is also shown first.
         for host, command_id in zip(hosts, sorted(new_command_id(tx.now) for _ in hosts), strict=True):
             is_held = item.limits.concurrency is not None and (free <= 0 or not self._release.is_there(host))
@@ -227,6 +247,8 @@ class CreateDispatches:
                 orders.append(
                     (host, Order(id=command_id, type=item.type, params=item.params, expires=item.expires))
                 )
+            elif not is_held:
+                queued.append(host)
             inserts.append(
                 {
                     "id": command_id,
@@ -243,7 +265,7 @@ class CreateDispatches:
                     "held": is_held,
                 }
             )
-        return inserts, orders
+        return inserts, orders, queued
 
 
 class AdvanceDispatches:
@@ -296,6 +318,7 @@ class AdvanceDispatches:
     async def _let_go(self, tx: Transaction, row: DispatchRow, most: int) -> None:
         updates: list[dict[str, Any]] = []
         orders: list[tuple[AgentId, Order]] = []
+        queued: list[AgentId] = []
         for command, host in await _HELD.all(tx.conn, dispatch=row.id):
             if len(updates) == most:
                 break
@@ -309,8 +332,10 @@ class AdvanceDispatches:
                 orders.append(
                     (agent_id, Order(id=command_id, type=row.type, params=row.params, expires=row.expires))
                 )
+            else:
+                queued.append(agent_id)
         await _RELEASE.run(tx.conn, updates)
-        self._release.deliver(tx, orders)
+        self._release.deliver(tx, orders, queued)
 
 
 class CancelDispatches:
@@ -352,6 +377,36 @@ class CancelDispatches:
         return [(AgentId(row[1]), CommandId(row[0])) for row in at_hosts]
 
 
+class EndRefused:
+    """End what dispatches keep for hosts that an administrator has declined since: nobody would ask them.
+
+    A single command waits for such a host, which may be approved again; a dispatch would not end before its
+    time. What a host has already is its own to end.
+    """
+
+    name = "end what is refused"
+    rank = 54
+
+    async def apply(self, tx: Transaction, items: Sequence[None]) -> Sequence[None]:
+        """Find all there are."""
+        await take_steps(
+            tx,
+            [
+                Step(id=i, state=CommandState.CANCELLED, reason=_REFUSED, only_from=CommandState.QUEUED)
+                for i in await rows.refused(tx.conn)
+            ],
+        )
+        return [None] * len(items)
+
+
+_REFUSED: Final = "The host is not approved any more."
+
+
+def scope_of(by: Actor, retry_of: DispatchId | None) -> str:
+    """Name the idempotency keys of a person for new dispatches, or for retries of one."""
+    return f"{by.id} dispatches" if retry_of is None else f"{by.id} retries of {retry_of}"
+
+
 async def end_queued(tx: Transaction, dispatch_id: DispatchId, reason: str) -> None:
     """Cancel a dispatch's commands that no host has."""
     waiting = [CommandId(row[0]) for row in await _QUEUED.all(tx.conn, dispatch=dispatch_id)]
@@ -370,3 +425,4 @@ def no_such_dispatch(dispatch_id: str) -> NotFound:
 
 
 CANCEL_DISPATCHES: Final = CancelDispatches()
+END_REFUSED: Final = EndRefused()
