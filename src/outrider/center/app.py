@@ -1,18 +1,14 @@
 """The control center: everything is built here, in the order in which it starts."""
 
 import asyncio
-import gc
 import logging
 import os
 import random
-import resource
 import socket
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, Final
 
-import psutil
 import uvloop
 from litestar import Litestar
 from litestar.datastructures import State
@@ -29,13 +25,13 @@ from outrider.center.access.own_password import OwnPasswords
 from outrider.center.access.routes import router as access_routes
 from outrider.center.access.second_factor import SecondFactors
 from outrider.center.access.sessions import Sessions
-from outrider.center.access.sign_in import FIRST_USER, SignIn
+from outrider.center.access.sign_in import SignIn
 from outrider.center.access.signing import Signing
 from outrider.center.access.stream_tokens import StreamTokens
 from outrider.center.access.throttle import Throttle
 from outrider.center.access.tokens import ApiTokens
 from outrider.center.access.users import Users
-from outrider.center.allocation import keep_large_buffers_apart
+from outrider.center.announcement import Announcement, FirstUser
 from outrider.center.audit.routes import router as audit_routes
 from outrider.center.audit.service import AuditService
 from outrider.center.blobs import Blobs, open_blobs
@@ -75,14 +71,15 @@ from outrider.center.http.server import Listener
 from outrider.center.link.endpoint import PATH, STREAMS_PATH, LinkEndpoint
 from outrider.center.link.hub import Hub
 from outrider.center.link.streams import StreamEndpoint
+from outrider.center.listening import addresses, names, open_authority
 from outrider.center.live.log import EventLog
 from outrider.center.live.routes import router as live_routes
-from outrider.center.local_agent import local_enrolment_key
+from outrider.center.process import keep_large_buffers_apart, raise_file_limit
 from outrider.center.schedules.routes import router as schedule_routes
 from outrider.center.schedules.service import ScheduleService
-from outrider.center.security.authority import Authority, CertificateAuthority, load_supplied
+from outrider.center.security.authority import Authority
 from outrider.center.security.sealing import Sealer, load_master_key
-from outrider.center.settings import Address, CenterSettings, parse_address, read_settings
+from outrider.center.settings import CenterSettings, read_settings
 from outrider.center.standing import Standing
 from outrider.center.store.connection import Connection
 from outrider.center.store.database import StoreUnusable
@@ -92,7 +89,7 @@ from outrider.domain.errors import OutriderError
 from outrider.domain.ids import AgentId, CommandId
 from outrider.kit import config, logs
 from outrider.kit.clock import Clock, SystemClock
-from outrider.kit.launch import ANNOUNCE_FD, PARENT_FD, ParentWatch, announce, inherited_descriptor
+from outrider.kit.launch import ANNOUNCE_FD, PARENT_FD, ParentWatch, inherited_descriptor
 from outrider.kit.supervise import Ready, Supervisor, run_until_signalled
 from outrider.kit.tasks import Tasks
 from outrider.protocol.messages import Watch
@@ -101,8 +98,6 @@ MAX_BODY: Final = 1024 * 1024
 REPLICA: Final = "center"
 """The name under which this process holds links; one process serves a database for now."""
 _DAY: Final = 86400.0
-_COLLECT_AFTER: Final = (20_000, 20, 50)
-"""A request makes some thousand short-lived objects: the default of 700 would look at them many times."""
 _BAD_SETUP: Final = 78
 """EX_CONFIG of sysexits.h."""
 
@@ -348,115 +343,13 @@ class _TaskService:
             await asyncio.get_running_loop().create_future()
 
 
-class _FirstUser:
-    """Adds the first user, once the store can be written and before anybody can ask."""
-
-    name = "first user"
-
-    def __init__(self, center: Center) -> None:
-        self._center = center
-        self.password: str | None = None
-
-    async def serve(self, ready: Ready) -> None:
-        """Do it, and end; `password` is then the one that was made, if one was."""
-        self.password = await self._center.sign_in.begin(self._center.settings.admin_password or None)
-        ready()
-
-
-class _Announcement:
-    """Tells whoever started the center where it is."""
-
-    name = "announcement"
-
-    def __init__(
-        self, center: Center, listeners: Sequence[Listener], first_user: _FirstUser, announce_fd: int | None
-    ) -> None:
-        self._center = center
-        self._listeners = listeners
-        self._first_user = first_user
-        self._announce_fd = announce_fd
-
-    async def serve(self, ready: Ready) -> None:
-        """Do it, and end."""
-        center, made = self._center, self._first_user.password
-        urls = {
-            ("tls_url" if "https" in each.name else "url"): _url(each, center.settings)
-            for each in self._listeners
-        }
-        if self._announce_fd is not None:
-            key = await local_enrolment_key(center.store, center.fleet)
-            admin = {"username": FIRST_USER, "password": made}
-            pins = sorted(center.authority.pins()) if center.authority else []
-            announce(
-                self._announce_fd,
-                {**urls, "pins": pins, "admin": admin, "local_enrolment_key": key},
-            )
-        else:
-            for url in urls.values():
-                print(f"Outrider control center: {url}", flush=True)  # noqa: T201 (told once, to who started it)
-            if made:
-                print(f"First user: {FIRST_USER}   password: {made}   (shown once)", flush=True)  # noqa: T201 (told once)
-        log.info("center ready", **urls)
-        # What start-up has made stays: later collections need not look at it again.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(*_COLLECT_AFTER)
-        ready()
-
-
-def _url(listener: Listener, settings: CenterSettings) -> str:
-    secure = "https" in listener.name
-    if settings.public_url and settings.public_url.startswith("https:" if secure else "http:"):
-        return settings.public_url.rstrip("/")
-    return listener.address.url("https" if secure else "http")
-
-
-def _addresses(settings: CenterSettings) -> tuple[Address | None, Address | None]:
-    """Read where to listen. Raises ValueError for what is malformed or unsafe."""
-    plain = parse_address(settings.listen, "listen") if settings.listen else None
-    tls = parse_address(settings.tls_listen, "tls_listen") if settings.tls_listen else None
-    if plain is None and tls is None:
-        message = "nothing to listen on: set listen or tls_listen"
-        raise ValueError(message)
-    if plain is not None and not plain.is_loopback and not settings.trusted_proxies:
-        message = (
-            f"listen is {settings.listen}: plain HTTP is served to this machine only. "
-            "Use tls_listen for others, or name the proxy that adds TLS in trusted_proxies"
-        )
-        raise ValueError(message)
-    return plain, tls
-
-
-def _open_authority(settings: CenterSettings, home: Path, clock: Clock, sealer: Sealer) -> Authority:
-    if settings.tls_certificate:
-        ca = Path(settings.tls_authority) if settings.tls_authority else None
-        return load_supplied(
-            Path(settings.tls_certificate), Path(settings.tls_key), ca, clock_time=clock.time
-        )
-    return CertificateAuthority.load_or_create(home / "ca", sealer, clock.time)
-
-
-def _names(settings: CenterSettings, tls: Address) -> set[str]:
-    """Collect every name and address that hosts may reach this center by."""
-    names = {"localhost", "127.0.0.1", "::1", socket.gethostname()}
-    if not tls.host.startswith(("0.", "::")) and tls.host:
-        names.add(tls.host)
-    if settings.public_url:
-        names.add(settings.public_url.split("//")[-1].split("/")[0].rsplit(":", 1)[0].strip("[]"))
-    for addresses in psutil.net_if_addrs().values():
-        for address in addresses:
-            if address.family in (socket.AF_INET, socket.AF_INET6):
-                names.add(address.address.split("%")[0])
-    return names
-
-
 async def _run(settings: CenterSettings, environ: Mapping[str, str]) -> int:
     clock = SystemClock()
     home = settings.home.expanduser()
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    plain, tls = _addresses(settings)
+    plain, tls = addresses(settings)
     sealer = Sealer(await asyncio.to_thread(load_master_key, home, settings.master_key or None))
-    authority = await asyncio.to_thread(_open_authority, settings, home, clock, sealer) if tls else None
+    authority = await asyncio.to_thread(open_authority, settings, home, clock, sealer) if tls else None
     store = await open_store(settings.database_url or None, home=home, clock=clock)
     try:
         standing = await Standing.load(store)
@@ -473,7 +366,7 @@ async def _run(settings: CenterSettings, environ: Mapping[str, str]) -> int:
         if plain:
             listeners.append(Listener(center.asgi, plain, trusted_proxies=settings.trusted_proxies))
         if tls and authority:
-            certificate = await asyncio.to_thread(authority.issue_server, _names(settings, tls))
+            certificate = await asyncio.to_thread(authority.issue_server, names(settings, tls))
             listeners.append(
                 Listener(
                     center.asgi,
@@ -487,22 +380,25 @@ async def _run(settings: CenterSettings, environ: Mapping[str, str]) -> int:
         if parent is not None:
             tree.add(ParentWatch(parent))
         center.join(tree)
-        first_user = _FirstUser(center)
+        first_user = FirstUser(center.sign_in, settings.admin_password or None)
         tree.add(first_user)
         for listener in listeners:
             tree.add(listener, essential=True)
-        tree.add(_Announcement(center, listeners, first_user, inherited_descriptor(environ, ANNOUNCE_FD)))
+        told = Announcement(
+            settings,
+            listeners,
+            first_user,
+            fleet=center.fleet,
+            store=store,
+            authority=authority,
+            descriptor=inherited_descriptor(environ, ANNOUNCE_FD),
+        )
+        tree.add(told)
         # Started last and so stopped first: no stream keeps a listener waiting.
         tree.add(center.event_streams)
         return await run_until_signalled(tree)
     finally:
         await store.close()
-
-
-def _raise_file_limit() -> None:
-    """Take all the descriptors that the system allows: each link is one."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def main(argv: Sequence[str]) -> int:
@@ -519,7 +415,7 @@ def main(argv: Sequence[str]) -> int:
         # A line for each of ten thousand sockets says nothing that the event log does not say better.
         logging.getLogger("uvicorn").setLevel(logging.WARNING)
         logging.getLogger("alembic").setLevel(logging.WARNING)
-        _raise_file_limit()
+        raise_file_limit()
         keep_large_buffers_apart()
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(_run(settings, environ))

@@ -1,10 +1,20 @@
-"""How the C library hands out memory to a center that holds thousands of connections."""
+"""How a process is set up that holds thousands of connections."""
 
 import ctypes
+import gc
+import resource
 from typing import Final
 
 _M_MMAP_THRESHOLD: Final = -3
 _LARGE: Final = 128 * 1024
+_COLLECT_AFTER: Final = (20_000, 20, 50)
+"""A request makes some thousand short-lived objects: the default of 700 would look at them many times."""
+
+
+def raise_file_limit() -> None:
+    """Take all the descriptors that the system allows: each link is one."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def keep_large_buffers_apart() -> bool:
@@ -17,3 +27,10 @@ def keep_large_buffers_apart() -> bool:
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     return mallopt is not None and bool(mallopt(_M_MMAP_THRESHOLD, _LARGE))
+
+
+def leave_out_of_collections() -> None:
+    """Let later garbage collections pass over all there is now: what start-up has made stays."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_COLLECT_AFTER)

@@ -1,10 +1,10 @@
-"""Memory of large buffers."""
+"""A process that holds thousands of connections."""
 
 import subprocess
 import sys
 
 _PROGRAM = """
-from outrider.center.allocation import keep_large_buffers_apart
+from outrider.center.process import keep_large_buffers_apart
 import ctypes
 assert keep_large_buffers_apart()
 libc = ctypes.CDLL(None)
