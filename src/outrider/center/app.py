@@ -53,7 +53,7 @@ from outrider.center.dispatches.follow import DispatchFollowing
 from outrider.center.dispatches.routes import router as dispatch_routes
 from outrider.center.dispatches.runner import DispatchRunner
 from outrider.center.dispatches.service import DispatchService
-from outrider.center.dispatches.writes import AdvanceDispatches, CreateDispatches, Release
+from outrider.center.dispatches.writes import AdvanceDispatches, CreateDispatches, HoldAgain, Release
 from outrider.center.fleet.link_writes import Departure
 from outrider.center.fleet.presence import Presence
 from outrider.center.fleet.routes import router as fleet_routes
@@ -77,7 +77,8 @@ from outrider.center.live.routes import router as live_routes
 from outrider.center.process import keep_large_buffers_apart, raise_file_limit
 from outrider.center.schedules.routes import router as schedule_routes
 from outrider.center.schedules.service import ScheduleService
-from outrider.center.security.authority import Authority
+from outrider.center.security.authority import Authority, ServerCertificate
+from outrider.center.security.renewal import CertificateRenewal
 from outrider.center.security.sealing import Sealer, load_master_key
 from outrider.center.settings import CenterSettings, read_settings
 from outrider.center.standing import Standing
@@ -185,7 +186,11 @@ class Center:
             heard_since=self.presence.heard_since,
         )
         self.dispatch_runner = DispatchRunner(
-            store, AdvanceDispatches(release), clock, heard_since=self.presence.heard_since
+            store,
+            AdvanceDispatches(release),
+            HoldAgain(release),
+            clock,
+            heard_since=self.presence.heard_since,
         )
         self.dispatch_following = DispatchFollowing(
             store, self.dispatches, self.dispatch_runner, self.feed, self.outputs, clock
@@ -365,16 +370,18 @@ async def _run(settings: CenterSettings, environ: Mapping[str, str]) -> int:
         listeners: list[Listener] = []
         if plain:
             listeners.append(Listener(center.asgi, plain, trusted_proxies=settings.trusted_proxies))
+        renewal: CertificateRenewal | None = None
         if tls and authority:
             certificate = await asyncio.to_thread(authority.issue_server, names(settings, tls))
+            context = certificate.server_context()
             listeners.append(
-                Listener(
-                    center.asgi,
-                    tls,
-                    context=certificate.server_context(),
-                    trusted_proxies=settings.trusted_proxies,
-                )
+                Listener(center.asgi, tls, context=context, trusted_proxies=settings.trusted_proxies)
             )
+
+            def issue() -> ServerCertificate:
+                return open_authority(settings, home, clock, sealer).issue_server(names(settings, tls))
+
+            renewal = CertificateRenewal(issue, context, certificate, clock)
         tree = Supervisor("center", clock=clock)
         parent = inherited_descriptor(environ, PARENT_FD)
         if parent is not None:
@@ -384,6 +391,8 @@ async def _run(settings: CenterSettings, environ: Mapping[str, str]) -> int:
         tree.add(first_user)
         for listener in listeners:
             tree.add(listener, essential=True)
+        if renewal is not None:
+            tree.add(renewal)
         told = Announcement(
             settings,
             listeners,

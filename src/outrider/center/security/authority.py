@@ -86,13 +86,17 @@ class ServerCertificate:
         context.set_alpn_protocols(["http/1.1"])
         # Agents open one link and keep it: tickets for a next one cost each handshake and are never used.
         context.num_tickets = 0
+        self.load_into(context)
+        return context
+
+    def load_into(self, context: ssl.SSLContext) -> None:
+        """Let a context show this certificate from now on. Raises ssl.SSLError for a key of another one."""
         # ssl reads certificates from files only; this one lives in memory and has no name on any disk.
         descriptor = os.memfd_create("outrider-server-key")
         with os.fdopen(descriptor, "wb") as file:
             file.write(self.key + self.chain)
             file.flush()
             context.load_cert_chain(f"/proc/self/fd/{descriptor}")
-        return context
 
 
 class Authority(Protocol):
