@@ -6,11 +6,11 @@ import socket
 import ssl
 from asyncio import TimerHandle, Transport
 from collections.abc import Iterator
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, cast
 
 import uvicorn
 from litestar.types import ASGIApp
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from outrider.center.http.websocket import WebSocketProtocol
 from outrider.center.settings import Address
@@ -26,6 +26,9 @@ _END_OF_HEAD: Final = b"\r\n\r\n"
 _STOP_WITHIN: Final = 3
 _KEEP_ALIVE: Final = 75
 _DEAD_AFTER_MS: Final = 60_000
+_ASK_AFTER: Final = 60
+_ASK_EVERY: Final = 20
+"""Seconds of quiet after which the kernel asks whether the peer is there, and between two such questions."""
 _MAX_SOCKET_FRAME: Final = MAX_FRAME + 1024
 
 log = logs.get(__name__)
@@ -79,6 +82,14 @@ class BoundedHead(HttpToolsProtocol):
         if self._late is None:
             self._late = self.loop.call_later(self.head_within, self._too_late)
 
+    def handle_websocket_upgrade(self) -> None:
+        """Refuse an upgrade behind a request that is still being answered: two would write to one wire."""
+        cycle = cast("RequestResponseCycle | None", self.cycle)  # uvicorn's own word leaves the None out
+        if cycle is not None and not cycle.response_complete:
+            self._refuse(b"400 Bad Request")
+            return
+        super().handle_websocket_upgrade()
+
     def _done(self) -> None:
         self._head = 0
         self._last = b""
@@ -107,6 +118,16 @@ class _Server(uvicorn.Server):
         """Say ready once the sockets are listened on."""
         await super().startup(sockets)
         self._ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let what is under way end; what has not ended in time is cut off, and leaves nothing behind."""
+        await super().shutdown(sockets)
+        for connection in list(self.server_state.connections):
+            transport: Transport | None = connection.transport
+            if transport is not None:
+                transport.abort()
+        if self.server_state.tasks:
+            await asyncio.wait(self.server_state.tasks)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -188,6 +209,9 @@ def bind(address: Address) -> socket.socket:
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        # A stream may be quiet for hours; without these a host that lost its power is noticed after two.
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _ASK_AFTER)
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, _ASK_EVERY)
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _DEAD_AFTER_MS)
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         listening.bind((address.host, address.port))

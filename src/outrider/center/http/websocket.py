@@ -7,8 +7,9 @@ interface (`websocket` scope, extension `websocket.http.response`) to the applic
 
 import asyncio
 from collections import deque
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import Any, Final, cast
+from typing import Any, ClassVar, Final, cast
 from urllib.parse import unquote
 
 from uvicorn.config import Config
@@ -19,9 +20,11 @@ from outrider.center.http.websocket_frames import Closing, FrameReader, Message,
 from outrider.kit import logs
 
 CLOSE_WITHIN: Final = 10.0
-"""Seconds that the other side has to answer a close."""
+"""Seconds that the other side has to answer a close, and then to take what is still on its way to it."""
 MAX_WAITING: Final = 256 * 1024
 """Bytes that may wait for the application; beyond, no more is read."""
+_EVENT_BYTES: Final = 256
+"""What an event costs beside its data: a flood of empty messages must not be free."""
 _VERSION: Final = b"13"
 
 log = logs.get(__name__)
@@ -48,11 +51,13 @@ class WebSocketProtocol(asyncio.Protocol):
         "_sending",
         "_state",
         "_transport",
+        "_unanswered",
         "_waiting",
         "_waiting_bytes",
         "_wanted",
         "app_state",
     )
+    close_within: ClassVar[float] = CLOSE_WITHIN
 
     def __init__(self, *, config: Config, server_state: ServerState, app_state: dict[str, Any]) -> None:
         """Made by uvicorn for each upgrade."""
@@ -72,10 +77,17 @@ class WebSocketProtocol(asyncio.Protocol):
         self._waiting_bytes = 0
         self._wanted: asyncio.Future[None] | None = None
         self._sending: asyncio.Future[None] | None = None
+        # The newest ping of one who does not read.
+        self._unanswered: bytes | None = None
         self._reading_paused = False
         self._closing = False
         self._is_gone = False
         self._close_timer: asyncio.TimerHandle | None = None
+
+    @property
+    def transport(self) -> asyncio.Transport | None:
+        """The connection, under the name that uvicorn's own protocols have for it."""
+        return self._transport
 
     # --- what uvicorn calls
 
@@ -89,7 +101,7 @@ class WebSocketProtocol(asyncio.Protocol):
         if self._scope is None:
             self._shake_hands(data)
             return
-        if self._is_gone or (self._closing and self._close_timer is None):
+        if self._is_gone or self._transport is None or self._transport.is_closing():
             return
         try:
             for event in self._reader.feed(data):
@@ -112,6 +124,9 @@ class WebSocketProtocol(asyncio.Protocol):
         sending, self._sending = self._sending, None
         if sending is not None and not sending.done():
             sending.set_result(None)
+        unanswered, self._unanswered = self._unanswered, None
+        if unanswered is not None:
+            self._write(frames.encode(Opcode.PONG, unanswered))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the application, and whoever waits."""
@@ -139,16 +154,21 @@ class WebSocketProtocol(asyncio.Protocol):
 
     def _shake_hands(self, head: bytes) -> None:
         line, *lines = head.split(b"\r\n")
-        _, _, target = line.partition(b" ")
+        method, _, target = line.partition(b" ")
         target = target.rpartition(b" ")[0]
         headers = [(name, value) for name, _, value in (each.partition(b": ") for each in lines) if name]
         self._scope = self._make_scope(target, headers)
+        if method != b"GET":
+            self._end(_answer(HTTPStatus.METHOD_NOT_ALLOWED, [(b"allow", b"GET")], b""))
+            return
         self._accept = _accept_for(dict(headers))
         if self._accept is None:
             version = [(b"sec-websocket-version", _VERSION)]
             text = b"This takes WebSocket version 13 with a key of 16 bytes.\n"
             self._end(_answer(HTTPStatus.UPGRADE_REQUIRED, version, text))
             return
+        # Nothing may come before the answer; what does waits in the kernel, and costs strangers nothing here.
+        self._pause_reading()
         self._note({"type": "websocket.connect"})
         task = self._loop.create_task(self._run(), name="websocket")
         self._state.tasks.add(task)
@@ -203,7 +223,12 @@ class WebSocketProtocol(asyncio.Protocol):
             else:
                 self._note({"type": "websocket.receive", "bytes": event.data}, len(event.data))
         elif isinstance(event, Ping):
-            self._write(frames.encode(Opcode.PONG, event.data))
+            if self._sending is None:
+                self._write(frames.encode(Opcode.PONG, event.data))
+            else:
+                # Of several the newest alone needs an answer (section 5.5.3): one who pings and does not
+                # read would fill the memory with the others.
+                self._unanswered = event.data
         else:
             self._closed(event)
 
@@ -219,12 +244,24 @@ class WebSocketProtocol(asyncio.Protocol):
         if self._waiting is None:
             self._waiting = deque()
         self._waiting.append(event)
-        self._waiting_bytes += size
+        self._waiting_bytes += size + _EVENT_BYTES
         if self._wanted is not None and not self._wanted.done():
             self._wanted.set_result(None)
-        if self._waiting_bytes > MAX_WAITING and not self._reading_paused and self._transport is not None:
+        if self._waiting_bytes > MAX_WAITING:
+            self._pause_reading()
+
+    def _pause_reading(self) -> None:
+        if not self._reading_paused and self._transport is not None:
             self._reading_paused = True
             self._transport.pause_reading()
+
+    def _go_on_reading(self) -> None:
+        """Read again, once the handshake is over and little waits."""
+        if not self._reading_paused or self._accept is not None or self._waiting_bytes > MAX_WAITING // 2:
+            return
+        self._reading_paused = False
+        if self._transport is not None:
+            self._transport.resume_reading()
 
     async def receive(self) -> dict[str, Any]:
         """Give the application the next event (ASGI)."""
@@ -236,10 +273,8 @@ class WebSocketProtocol(asyncio.Protocol):
             finally:
                 self._wanted = None
         event = self._waiting.popleft()
-        self._waiting_bytes -= len(event.get("bytes") or event.get("text") or b"")
-        if self._reading_paused and self._waiting_bytes <= MAX_WAITING // 2 and self._transport is not None:
-            self._reading_paused = False
-            self._transport.resume_reading()
+        self._waiting_bytes -= _size_of(event) + _EVENT_BYTES
+        self._go_on_reading()
         return event
 
     # --- what goes out
@@ -266,7 +301,7 @@ class WebSocketProtocol(asyncio.Protocol):
             self._note({"type": "websocket.disconnect", "code": code, "reason": reason})
             self._closing = True
             self._write(frames.encode_close(code, reason))
-            self._close_timer = self._loop.call_later(CLOSE_WITHIN, self._close)
+            self._end_soon(self._close)
         else:
             message = f"an open WebSocket takes no {kind}"
             raise RuntimeError(message)
@@ -283,6 +318,7 @@ class WebSocketProtocol(asyncio.Protocol):
                 headers.append((b"sec-websocket-protocol", event["subprotocol"].encode()))
             self._accept = None
             self._write(_head(HTTPStatus.SWITCHING_PROTOCOLS, headers))
+            self._go_on_reading()
         elif kind == "websocket.http.response.start":
             self._answer = (event["status"], list(event.get("headers", ())))
         elif kind == "websocket.http.response.body" and self._answer is not None:
@@ -310,8 +346,21 @@ class WebSocketProtocol(asyncio.Protocol):
             self._transport.write(data)
 
     def _close(self) -> None:
+        """Close once all is sent, and without that when the other side does not take it."""
         if self._transport is not None and not self._transport.is_closing():
             self._transport.close()
+            self._end_soon(self._transport.abort)
+
+    def _end_soon(self, end: Callable[[], None]) -> None:
+        if self._close_timer is not None:
+            self._close_timer.cancel()
+        self._close_timer = self._loop.call_later(self.close_within, end)
+
+
+def _size_of(event: Mapping[str, Any]) -> int:
+    """Count an event's data as it was counted when it came: text in bytes."""
+    text: str | None = event.get("text")
+    return len(text.encode()) if text is not None else len(event.get("bytes", b""))
 
 
 def _accept_for(headers: dict[bytes, bytes]) -> bytes | None:

@@ -85,15 +85,17 @@ Event = Message | Ping | Closing
 class FrameReader:
     """Takes bytes as they come and gives what they mean.
 
-    Holds at most one message of `max_size` bytes and the head of a frame. After a WebSocketFault, or after
-    Closing, it is not to be used again.
+    Holds at most one message of `max_size` bytes and the head of a frame, and takes time in line with what
+    comes, however it is cut. After a WebSocketFault, or after Closing, it is not to be used again.
     """
 
-    __slots__ = ("_data", "_fragments", "_is_text", "_max_size", "_size")
+    __slots__ = ("_begun", "_fragments", "_is_text", "_max_size", "_missing", "_size")
 
     def __init__(self, max_size: int) -> None:
         self._max_size = max_size
-        self._data = b""
+        # The frame that has begun, None between frames, and how much of it is missing at least.
+        self._begun: bytearray | None = None
+        self._missing = 0
         # The message that has begun: its parts so far, None between messages.
         self._fragments: list[bytes] | None = None
         self._size = 0
@@ -103,7 +105,12 @@ class FrameReader:
         """Take bytes; return what is whole now, in order. Raises WebSocketFault."""
         events: list[Event] = []
         # Most reads are whole frames: nothing is copied that does not have to be kept.
-        data = self._data + data if self._data else data
+        if self._begun is not None:
+            self._begun += data
+            self._missing -= len(data)
+            if self._missing > 0:
+                return events
+            data, self._begun = bytes(self._begun), None
         start = 0
         while (frame := self._frame(data, start)) is not None:
             first, body, start = frame
@@ -111,13 +118,17 @@ class FrameReader:
             if event is not None:
                 events.append(event)
             if isinstance(event, Closing):
-                break
-        self._data = data[start:]
+                return events
+        if start < len(data):
+            self._begun = bytearray(data[start:])
         return events
 
     def _frame(self, data: bytes, start: int) -> tuple[int, bytes, int] | None:
-        """Cut one frame out of `data`: its first byte, its unmasked body, where the next one begins."""
-        if len(data) - start < 2:  # noqa: PLR2004 (the least a frame's head has)
+        """Cut one frame out of `data`: its first byte, its unmasked body, where the next one begins.
+
+        None when it is not whole; `_missing` then says how many bytes it needs at least.
+        """
+        if not self._reaches(start + 2, data):
             return None
         first, second = data[start], data[start + 1]
         self._check(first, second)
@@ -125,16 +136,21 @@ class FrameReader:
         length = second & _LENGTH
         if length >= _LENGTH_16:
             form = ">H" if length == _LENGTH_16 else ">Q"
-            if len(data) < at + struct.calcsize(form):
+            if not self._reaches(at + struct.calcsize(form), data):
                 return None
             (length,) = struct.unpack_from(form, data, at)
             at += struct.calcsize(form)
-        if self._size + length > self._max_size:
+        # A control frame is small and no part of the message around it.
+        if not first & _CONTROL and self._size + length > self._max_size:
             raise WebSocketFault(TOO_LARGE, f"a message has at most {self._max_size} bytes")
         end = at + _MASK_BYTES + length
-        if len(data) < end:
+        if not self._reaches(end, data):
             return None
         return first, unmask(data[at + _MASK_BYTES : end], data[at : at + _MASK_BYTES]), end
+
+    def _reaches(self, end: int, data: bytes) -> bool:
+        self._missing = end - len(data)
+        return self._missing <= 0
 
     def _check(self, first: int, second: int) -> None:
         opcode = first & _OPCODE

@@ -160,3 +160,19 @@ def test_the_key_of_the_rfc() -> None:
     for bad in (b"", b"short", b"dGhlIHNhbXBsZSBub25jZQ", b"!!!!", b"dGhlIHNhbXBsZSBub25jZQ==" * 2):
         with pytest.raises(ValueError, match="no WebSocket key"):
             accept_key(bad)
+
+
+def test_a_ping_within_a_message_of_the_greatest_size() -> None:
+    """What a control frame holds is no part of the message around it."""
+    whole = _from_client(Opcode.BINARY, bytes(999), last=False)
+    whole += _from_client(Opcode.PING, bytes(125)) + _from_client(Opcode.CONTINUATION, b"x")
+    assert _read(whole, [], limit=1000) == [Ping(bytes(125)), Message(bytes(999) + b"x", is_text=False)]
+
+
+def test_a_large_frame_in_small_reads() -> None:
+    """A mebibyte that comes 16 bytes at a time: were all of it copied for each read, this would take long."""
+    body = bytes(range(256)) * 4096
+    frame = _from_client(Opcode.BINARY, body)
+    reader = FrameReader(1 << 20)
+    events = [event for at in range(0, len(frame), 16) for event in reader.feed(frame[at : at + 16])]
+    assert events == [Message(body, is_text=False)]
