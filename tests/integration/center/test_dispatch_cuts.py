@@ -177,6 +177,32 @@ async def test_a_key_gives_its_first_dispatch_whatever_is_asked_with_it(each_api
         assert len(await each_api.get(f"{fleet.agents[0].path}/commands")) == 2
 
 
+async def test_a_host_that_goes_before_it_was_sent_anything_keeps_no_place(
+    tmp_path: Path, own_database_url: str | None
+) -> None:
+    """Released while it counted as there, and away by now: the next is asked, and it when it is back."""
+    clock = TurnedClock()
+    async with (
+        own_center(tmp_path, clock=clock, heartbeat=1.0, database_url=own_database_url) as own,
+        hosts(own.api, 2) as fleet,
+    ):
+        # Hosts are asked in the order of their ids.
+        gone, there = sorted(fleet.links, key=lambda link: link.agent.id)
+        await gone.socket.close()
+        while (await own.api.get(gone.agent.path))["connection"]["link"] != "none":
+            pass
+        made = await own.api.post("/api/dispatches", fleet.body(concurrency=1))
+        assert (made["counts"], made["held"]) == ({"queued": 2}, 1)
+        for _ in range(30):
+            await clock.advance(0.5)
+            await there.settled()
+        await there.run()
+        await until(own.api, made, counts={"succeeded": 1, "queued": 1}, held=1)
+        async with gone.agent.linked(own.api) as back:
+            await back.run()
+            await until(own.api, made, state="succeeded")
+
+
 async def test_trying_again_while_others_are_at_work(each_api: Api) -> None:
     """A retry of a dispatch that runs goes to those that have failed so far, and the first goes on."""
     async with hosts(each_api, 2) as fleet:

@@ -38,16 +38,19 @@ class _Now(NamedTuple):
 
     state: CommandState
     dispatch_id: str | None
+    held: bool
 
 
 _NOW: Final = Query(
-    sa.select(commands.c.id, commands.c.state, commands.c.dispatch_id).where(one_of(commands.c.id, "ids"))
+    sa.select(commands.c.id, commands.c.state, commands.c.dispatch_id, commands.c.held).where(
+        one_of(commands.c.id, "ids")
+    )
 )
 
 
 async def _now(tx: Transaction, ids: Collection[CommandId]) -> dict[CommandId, _Now]:
     rows = await _NOW.all(tx.conn, ids=ids) if ids else ()
-    return {CommandId(row[0]): _Now(CommandState(row[1]), row[2]) for row in rows}
+    return {CommandId(row[0]): _Now(CommandState(row[1]), row[2], row[3]) for row in rows}
 
 
 async def take_steps(tx: Transaction, steps: Sequence[Step]) -> list[bool]:
@@ -61,6 +64,8 @@ async def take_steps(tx: Transaction, steps: Sequence[Step]) -> list[bool]:
             now is None
             or not COMMAND.may(now.state, step.state)
             or (step.only_from is not None and step.only_from is not now.state)
+            # Held again since it was read: its place has gone to another.
+            or (now.held and step.state is CommandState.SENT)
         ):
             taken.append(False)
             continue

@@ -153,6 +153,20 @@ _REFUSED: Final = Query(
     .join(agents, agents.c.id == commands.c.agent_id)
     .where(IN_DISPATCH, IS_QUEUED, agents.c.approval != sa.literal(Approval.APPROVED.value))
 )
+# Commands that were released to hosts which have gone before they had them.
+_STRANDED: Final = Query(
+    sa.select(commands.c.id, commands.c.agent_id)
+    .join(agents, agents.c.id == commands.c.agent_id)
+    .where(
+        IS_QUEUED,
+        commands.c.held.is_(sa.false()),
+        commands.c.dispatch_id.in_(
+            sa.select(dispatches.c.id).where(IS_UNFINISHED, dispatches.c.concurrency.is_not(None))
+        ),
+        agents.c.linked.is_(None),
+        agents.c.last_seen < sa.bindparam("heard_since"),
+    )
+)
 _ANSWERED: Final = Query(
     sa.select(idempotency.c.answer).where(
         idempotency.c.scope == sa.bindparam("scope"), idempotency.c.key == sa.bindparam("key")
@@ -239,6 +253,12 @@ async def answered(conn: Connection, scope: str, key: str) -> DispatchId | None:
 async def refused(conn: Connection) -> list[CommandId]:
     """Find commands of dispatches that no host has, and whose host may not have them any more."""
     return [CommandId(row[0]) for row in await _REFUSED.all(conn)]
+
+
+async def stranded(conn: Connection, *, heard_since: float) -> list[tuple[CommandId, AgentId]]:
+    """Find commands of rolling dispatches that are released and never sent, whose host is away by now."""
+    found = await _STRANDED.all(conn, heard_since=heard_since)
+    return [(CommandId(row[0]), AgentId(row[1])) for row in found]
 
 
 async def due(conn: Connection, *, now: float, heard_since: float) -> set[DispatchId]:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from outrider.center.dispatches import rows
-from outrider.center.dispatches.writes import END_REFUSED, Advanced, AdvanceDispatches
+from outrider.center.dispatches.writes import END_REFUSED, Advanced, AdvanceDispatches, HoldAgain
 from outrider.center.store.engine import Store
 from outrider.center.store.events import Event
 from outrider.domain.command_states import FINAL
@@ -33,11 +33,18 @@ class DispatchRunner:
     name = "dispatch runner"
 
     def __init__(
-        self, store: Store, advance: AdvanceDispatches, clock: Clock, *, heard_since: Callable[[], float]
+        self,
+        store: Store,
+        advance: AdvanceDispatches,
+        hold_again: HoldAgain,
+        clock: Clock,
+        *,
+        heard_since: Callable[[], float],
     ) -> None:
         """Take the store; a host that was heard since that time counts as there."""
         self._store = store
         self._advance = advance
+        self._hold_again = hold_again
         self._clock = clock
         self._heard_since = heard_since
         self._due: set[DispatchId] = set()
@@ -114,12 +121,17 @@ class DispatchRunner:
             await self._advance_all(due)
 
     async def _sweep(self) -> None:
+        heard_since = self._heard_since()
         try:
             async with self._store.read() as conn:
                 refused = await rows.refused(conn)
-                found = await rows.due(conn, now=self._clock.time(), heard_since=self._heard_since())
+                stranded = await rows.stranded(conn, heard_since=heard_since)
             if refused:
                 await self._store.writer.submit(END_REFUSED, None)
+            if stranded:
+                await self._store.writer.submit(self._hold_again, heard_since)
+            async with self._store.read() as conn:
+                found = await rows.due(conn, now=self._clock.time(), heard_since=heard_since)
         except Unavailable as error:
             log.warning("dispatches can't be looked at; the next sweep tries again", reason=error.detail)
             return

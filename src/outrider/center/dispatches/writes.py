@@ -103,6 +103,9 @@ _RELEASE: Final = Bulk(
     .values(state=sa.bindparam("to_state"), held=sa.false(), sent=sa.bindparam("to_sent")),
     ("command", "to_state", "to_sent"),
 )
+_HOLD: Final = Bulk(
+    sa.update(commands).where(commands.c.id == sa.bindparam("command")).values(held=sa.true()), ("command",)
+)
 _WANT_END: Final = Query(
     sa.update(commands)
     .where(
@@ -336,6 +339,31 @@ class AdvanceDispatches:
                 queued.append(agent_id)
         await _RELEASE.run(tx.conn, updates)
         self._release.deliver(tx, orders, queued)
+
+
+class HoldAgain:
+    """Take back what no host has: a rolling dispatch released it, and its host went before it was sent.
+
+    It would keep its place until its time is over, though nobody can be at work on it.
+    """
+
+    name = "hold again"
+    rank = 53
+
+    def __init__(self, release: Release) -> None:
+        """Take how commands are given to hosts."""
+        self._release = release
+
+    async def apply(self, tx: Transaction, items: Sequence[float]) -> Sequence[None]:
+        """Items are times: hosts that were not heard since are away."""
+        for heard_since in items:
+            away = [
+                {"command": command_id}
+                for command_id, agent_id in await rows.stranded(tx.conn, heard_since=heard_since)
+                if not self._release.is_there(agent_id)
+            ]
+            await _HOLD.run(tx.conn, away)
+        return [None] * len(items)
 
 
 class CancelDispatches:
