@@ -46,6 +46,8 @@ MAX_DEPTH: Final = 32
 """How deeply `not` and parentheses may be nested."""
 MAX_TERMS: Final = 256
 """How many terms that are not plain ids or names."""
+MAX_PARTS: Final = 512
+"""How many conditions: operators and terms; the ids and names of one list are one lookup."""
 MAX_NAME: Final = 255
 
 _PREFIXES: Final = ("tag", "group", "os", "status")
@@ -78,6 +80,12 @@ class _Parser:
         expression = self._expression()
         if self._at < len(self._text):
             raise self._unexpected()
+        if _conditions(expression) > MAX_PARTS:
+            reason = (
+                f"More than {MAX_PARTS} conditions; join names by commas (`not a,b,c`), or put the hosts"
+                " into a group."
+            )
+            raise self._fault(reason, 0, len(self._text))
         return expression
 
     # --- the grammar, loosest first
@@ -402,6 +410,19 @@ class _Parser:
         if self._terms > MAX_TERMS:
             reason = f"More than {MAX_TERMS} terms that are not plain names; put the hosts into a group."
             raise self._fault(reason, position)
+
+
+def _conditions(expression: Expression) -> int:
+    """Count what a database has to ask of each host. Nesting is bounded, and so is this."""
+    match expression:
+        case Not(operand):
+            return 1 + _conditions(operand)
+        case And(operands):
+            return 1 + sum(map(_conditions, operands))
+        case Or(operands):
+            return 1 + sum(_conditions(each) for each in operands if not isinstance(each, Id | Name))
+        case _:
+            return 1
 
 
 def _shown(word: str) -> str:

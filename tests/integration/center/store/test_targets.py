@@ -18,6 +18,7 @@ from outrider.domain.ids import AgentId
 from outrider.domain.targets.errors import EmptyTarget, InvalidTarget
 from outrider.domain.targets.expression import Expression, asks_for_unapproved, write
 from outrider.domain.targets.matching import Host, matches
+from outrider.domain.targets.parser import MAX_DEPTH, MAX_LENGTH, MAX_PARTS, MAX_TERMS
 from tests.fixtures.targets import expressions, fits, hosts
 from tests.integration.center.store.parts import Do, an_agent
 
@@ -105,6 +106,23 @@ def test_sqlite_means_what_the_reference_means(fleet: list[Host], wanted: list[E
 
     with _memory() as conn:
         step(check(conn))
+
+
+_LARGEST = [
+    " and ".join(["all"] * (MAX_TERMS - 1)),
+    " and ".join(["web*"] * MAX_TERMS),
+    " and ".join(["web"] * (MAX_PARTS - 1)),
+    " or ".join(["not web"] * ((MAX_PARTS - 1) // 2)),
+    "not (" * (MAX_DEPTH // 2) + " or ".join(["web and db"] * 150) + ")" * (MAX_DEPTH // 2),
+    ",".join(["web"] * (MAX_LENGTH // 4)),
+]
+
+
+@pytest.mark.parametrize("text", _LARGEST, ids=[each[:12] for each in _LARGEST])
+async def test_a_database_takes_the_largest_targets(text: str, store: Store) -> None:
+    """Whatever the parser lets through, both databases answer: none of their own limits is met."""
+    async with store.read() as conn:
+        await targets.reach_of(conn, text, limit=1, heard_since=_HEARD_SINCE)
 
 
 @given(hosts(), st.lists(expressions(), min_size=5, max_size=20))

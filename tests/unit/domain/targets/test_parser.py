@@ -25,7 +25,7 @@ from outrider.domain.targets.expression import (
     terms,
     write,
 )
-from outrider.domain.targets.parser import MAX_DEPTH, MAX_LENGTH, MAX_TERMS, parse
+from outrider.domain.targets.parser import MAX_DEPTH, MAX_LENGTH, MAX_PARTS, MAX_TERMS, parse
 from tests.fixtures.targets import expressions
 
 _ID = AgentId("agent_0123456789abcdefghjk")
@@ -170,6 +170,9 @@ def test_a_caret_points_into_a_long_expression() -> None:
         ("a," * MAX_LENGTH, "at most"),
         ("tag:a or " * (MAX_TERMS + 1) + "tag:a", "More than"),
         ("[" * 1000, "at most"),
+        (" and ".join(["a"] * MAX_PARTS), "conditions"),
+        (" or ".join(["not a"] * (MAX_PARTS // 2)), "conditions"),
+        (" or ".join(["(a,b)"] * MAX_PARTS), "conditions"),
     ],
 )
 def test_large_input_is_refused(text: str, says: str) -> None:
@@ -181,6 +184,8 @@ def test_large_input_is_refused(text: str, says: str) -> None:
 def test_the_bounds_themselves_are_taken() -> None:
     """As many terms and as deep as said, and two thousand ids."""
     assert len(terms(parse(" or ".join(f"tag:a{number}" for number in range(MAX_TERMS))))) == MAX_TERMS
+    parse(" and ".join(["a"] * (MAX_PARTS - 1)))
+    parse("not " + ",".join(["a"] * 10 * MAX_PARTS))
     parse("(" * MAX_DEPTH + "a" + ")" * MAX_DEPTH)
     ids = [f"agent_{number:020}" for number in range(2000)]
     assert terms(parse(",".join(ids))) == [Id(AgentId(each)) for each in ids]
