@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Self
 
 from outrider.client import trust
 from outrider.client.access import Access
+from outrider.client.address import check_url
 from outrider.client.answers import Session
 from outrider.client.audit import Audit
 from outrider.client.changes import Changes
@@ -14,7 +15,7 @@ from outrider.client.dispatches import Dispatches
 from outrider.client.faults import WrongCertificate
 from outrider.client.fleet import Fleet
 from outrider.client.schedules import Schedules
-from outrider.client.transport import Transport, check_url
+from outrider.client.transport import Transport
 from outrider.domain.errors import OutriderError
 from outrider.kit.clock import Clock, SystemClock
 

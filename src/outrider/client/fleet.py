@@ -10,8 +10,8 @@ from outrider.client.asking import Asking, pages, part
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Collection
 
-LONG_PAGE: Final = 5000
-"""Agents are small: few pages are quicker than many."""
+LONG_PAGE: Final = 10_000
+"""The most that a center gives at a time. Agents are small: few pages are quicker than many."""
 
 
 class Fleet(Asking):

@@ -6,26 +6,31 @@ import asyncio
 import errno
 import os
 import random
+import re
+import socket
+import ssl
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, TypeVar
+from urllib.parse import quote, urlencode, urlsplit
 
-import aiohttp
 import msgspec
-from yarl import URL
 
 from outrider import __version__
 from outrider.client import trust
+from outrider.client.connections import Connections
 from outrider.client.faults import CenterAway, StrangeAnswer, WrongCertificate, from_answer
-from outrider.domain.errors import Invalid, OutriderError
+from outrider.client.http1 import BrokenOff, MalformedAnswer
+from outrider.domain.errors import OutriderError
 from outrider.kit.backoff import Backoff
 from outrider.kit.sse import CONTENT_TYPE, SseEvent, SseParser, SseTooLarge
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 
+    from outrider.client.address import Address
+    from outrider.client.http1 import Answer
     from outrider.kit.clock import Clock
 
 T = TypeVar("T")
@@ -38,13 +43,18 @@ _MAX_EVENT: Final = 64 * 1024 * 1024
 _TRIES: Final = 4
 _BACKOFF: Final = Backoff(0.2, 2.0)
 _STREAM_BACKOFF: Final = Backoff(0.5, 10.0)
-_CONNECT_SECONDS: Final = 10.0
 _ANSWER_SECONDS: Final = 60.0
 _SLOW_SECONDS: Final = 3.0
 # A stream carries a heartbeat every 15 s: this long without one, and the connection is half open.
 _SILENCE_SECONDS: Final = 45.0
 
-_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+_HEADERS: Final = {
+    "User-Agent": f"outrider/{__version__}",
+    "Accept": "application/json",
+    "Accept-Encoding": "identity",
+}
+_IN_TARGET: Final = "/?%:@!$&'()*+,;=~"
+_NEXT: Final = re.compile(r'<([^<>]*)>\s*;\s*rel="?next"?', re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,37 +73,12 @@ class Interruption:
     seconds: float
 
 
-def check_url(url: str, *, allow_plain: bool) -> URL:
-    """Read a center's address.
-
-    Raises Invalid for one that can't be used, or that would show secrets to the network.
-    """
-    try:
-        parsed = URL(url)
-        host = parsed.host
-    except ValueError as error:
-        raise Invalid(f"{url!r} is no address of a center: {error}.", field="url") from None
-    if parsed.scheme not in ("http", "https") or not host:
-        raise Invalid(
-            f"{url!r} is no address of a center: it should read like https://center.example:8443.",
-            field="url",
-        )
-    if parsed.scheme == "http" and host not in _LOOPBACK and not host.startswith("127.") and not allow_plain:
-        raise Invalid(
-            f"{url} is plain HTTP: passwords and tokens would cross the network readable. Use the center's "
-            "https address, or allow plain HTTP where the network itself is safe.",
-            field="url",
-        )
-    folder = parsed.path.strip("/")
-    return parsed.origin().joinpath(folder) if folder else parsed.origin()
-
-
 class Transport:
     """One center's address with the connections to it. Make and use it inside a running event loop."""
 
     def __init__(
         self,
-        url: URL,
+        url: Address,
         *,
         authority: str | None,
         clock: Clock,
@@ -109,21 +94,12 @@ class Transport:
         self._authority = authority
         self._clock = clock
         self._rng = random.Random()  # noqa: S311 - spreads retries, guards nothing
-        self._context: ssl.SSLContext | bool = True
-        if url.scheme == "https":
-            self._context = trust.verified_context(authority)
-        self._session = aiohttp.ClientSession(
-            timeout=aiohttp.ClientTimeout(
-                total=None, sock_connect=_CONNECT_SECONDS, sock_read=_ANSWER_SECONDS
-            ),
-            headers={"User-Agent": f"outrider/{__version__}", "Accept": "application/json"},
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=True,
-        )
+        context = trust.verified_context(authority) if url.scheme == "https" else None
+        self._connections = Connections(url, context)
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._session.close()
+        await self._connections.close()
 
     async def ask(
         self,
@@ -191,42 +167,39 @@ class Transport:
         if body is not None:
             data = msgspec.json.encode(body)
             sent["Content-Type"] = "application/json"
-        async with self._request(method, self._at(path, query), headers=sent, data=data) as response:
-            content = await _bounded(response, _MAX_ANSWER)
-            return Page(body=content, next_path=_next_path(response))
-
-    def _at(self, path: str, query: Mapping[str, str] | None = None) -> URL:
-        # A page's address comes from the center: only its path and query count, never another host.
-        url = URL(str(self.url).rstrip("/") + path, encoded=True)
-        return url.update_query(query) if query else url
+        if query:
+            path = f"{path}{'&' if '?' in path else '?'}{urlencode(query)}"
+        async with self._request(method, path, headers=sent, data=data) as answer:
+            content = await self._bounded(answer, _MAX_ANSWER, path)
+            return Page(body=content, next_path=_next_path(answer))
 
     @asynccontextmanager
     async def _request(
         self,
         method: str,
-        url: URL,
+        path: str,
         *,
         headers: Mapping[str, str],
         data: bytes | None = None,
         silence: float = _ANSWER_SECONDS,
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
-        sent = dict(headers)
+    ) -> AsyncIterator[Answer]:
+        sent = {**_HEADERS, **headers}
         if self.token is not None:
             sent["Authorization"] = f"Bearer {self.token}"
-        limits = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS, sock_read=silence)
-        loop = asyncio.get_running_loop()
-        waiting = loop.call_later(_SLOW_SECONDS, self._tell_slow)
+        waiting = asyncio.get_running_loop().call_later(_SLOW_SECONDS, self._tell_slow)
         try:
-            async with self._session.request(
-                method, url, headers=sent, data=data, ssl=self._context, allow_redirects=False, timeout=limits
-            ) as response:
+            async with self._connections.request(
+                method, self.url.folder + path, sent, data, silence=silence
+            ) as answer:
                 waiting.cancel()
-                if response.status >= HTTPStatus.MULTIPLE_CHOICES:
-                    await self._raise_error(response)
-                yield response
-        except (aiohttp.ClientSSLError, aiohttp.ServerFingerprintMismatch) as error:
+                if answer.status >= HTTPStatus.MULTIPLE_CHOICES:
+                    await self._raise_error(answer, path)
+                yield answer
+        except ssl.SSLCertVerificationError as error:
             raise await self._wrong_certificate(error) from error
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+        except MalformedAnswer as error:
+            raise self._strange(error, path) from error
+        except OSError as error:
             raise self._away(error) from error
         finally:
             waiting.cancel()
@@ -235,29 +208,48 @@ class Transport:
         if self._slow is not None:
             self._slow(str(self.url), _SLOW_SECONDS)
 
-    async def _raise_error(self, response: aiohttp.ClientResponse) -> None:
-        if response.status < HTTPStatus.BAD_REQUEST:
+    async def _raise_error(self, answer: Answer, path: str) -> None:
+        if answer.status < HTTPStatus.BAD_REQUEST:
             raise StrangeAnswer(
-                f"{self.url} sends requests on to {response.headers.get('Location', 'nowhere')[:200]!r}: "
+                f"{self.url} sends requests on to {answer.headers.get('location', 'nowhere')[:200]!r}: "
                 "sign in at the center's own address.",
                 url=str(self.url),
-                reason=f"HTTP {response.status}",
+                reason=f"HTTP {answer.status}",
             )
-        raise from_answer(response.status, await _bounded(response, _MAX_PROBLEM), url=str(self.url))
+        raise from_answer(answer.status, await self._bounded(answer, _MAX_PROBLEM, path), url=str(self.url))
 
-    def _away(self, error: BaseException) -> CenterAway:
-        reason = _reason_of(error)
+    async def _bounded(self, answer: Answer, limit: int, path: str) -> bytes:
+        pieces, size = [], 0
+        async for piece in answer.pieces():
+            size += len(piece)
+            if size > limit:
+                raise StrangeAnswer(
+                    f"The answer of {self.url} to {path} is larger than {limit} bytes.",
+                    url=str(self.url),
+                    reason="too large",
+                )
+            pieces.append(piece)
+        return b"".join(pieces)
+
+    def _strange(self, error: MalformedAnswer, path: str) -> StrangeAnswer:
+        return StrangeAnswer(
+            f"What answers at {self.url} to {path} does not speak HTTP as a center does ({error}). "
+            "Is the address right, and is it https?",
+            url=str(self.url),
+            reason=str(error),
+        )
+
+    def _away(self, error: OSError) -> CenterAway:
+        reason = _reason_of(error, self.url.host)
         return CenterAway(
             f"No center answers at {self.url} ({reason}). Is it running, and is the address right?",
             url=str(self.url),
             reason=reason,
         )
 
-    async def _wrong_certificate(self, error: aiohttp.ClientError) -> OutriderError:
+    async def _wrong_certificate(self, error: ssl.SSLCertVerificationError) -> WrongCertificate:
         """Say what is wrong with the certificate, and which pins are expected and shown."""
-        reason = _certificate_reason(error)
-        if reason is None:
-            return self._away(error)
+        reason = error.verify_message or str(error)
         fields: dict[str, Any] = {"url": str(self.url), "reason": reason}
         try:
             seen = [authority.pin for authority in await self.offered_authorities()]
@@ -290,23 +282,31 @@ class Transport:
 
     async def offered_authorities(self) -> list[trust.Authority]:
         """The authorities that the center offers at `/api/ca`, not verified in any way. No token is sent."""
-        context = trust.unverified_context() if self.url.scheme == "https" else True
+        context = trust.unverified_context() if self.url.scheme == "https" else None
+        connections = Connections(self.url, context)
+        path = "/api/ca"
         try:
-            async with self._session.get(self._at("/api/ca"), ssl=context, allow_redirects=False) as response:
-                if response.status == HTTPStatus.NOT_FOUND:
+            async with connections.request(
+                "GET", self.url.folder + path, _HEADERS, None, silence=_ANSWER_SECONDS
+            ) as answer:
+                if answer.status == HTTPStatus.NOT_FOUND:
                     return []
-                if response.status >= HTTPStatus.MULTIPLE_CHOICES:
-                    await self._raise_error(response)
-                pem = await _bounded(response, _MAX_AUTHORITY)
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+                if answer.status >= HTTPStatus.MULTIPLE_CHOICES:
+                    await self._raise_error(answer, path)
+                pem = await self._bounded(answer, _MAX_AUTHORITY, path)
+        except MalformedAnswer as error:
+            raise self._strange(error, path) from error
+        except OSError as error:
             raise self._away(error) from error
+        finally:
+            await connections.close()
         return trust.read_authorities(pem.decode("ascii", "replace"))
 
     async def download(self, path: str) -> AsyncGenerator[bytes, None]:
         """An answer of any length, in pieces as they come. It is asked for once."""
-        async with self._request("GET", self._at(path), headers={"Accept": "*/*"}) as response:
-            async for chunk in response.content.iter_any():
-                yield chunk
+        async with self._request("GET", path, headers={"Accept": "*/*"}) as answer:
+            async for piece in answer.pieces():
+                yield piece
 
     async def stream(
         self, path: str, *, last_id: str = "", patience: float | None = None
@@ -322,11 +322,11 @@ class Transport:
         while True:
             reason = "the stream ended"
             try:
-                async with self._open_stream(path, last_id) as response:
+                async with self._open_stream(path, last_id) as answer:
                     parser = SseParser(max_line=_MAX_EVENT, max_event=_MAX_EVENT)
-                    async for chunk in response.content.iter_any():
+                    async for piece in answer.pieces():
                         heard = self._clock.monotonic()
-                        for event in parser.feed(chunk):
+                        for event in parser.feed(piece):
                             attempt, last_id = 0, event.id or last_id
                             yield event
                         # An id without data moves the place to resume from as well.
@@ -345,59 +345,40 @@ class Transport:
             await self._clock.sleep(seconds)
 
     @asynccontextmanager
-    async def _open_stream(self, path: str, last_id: str) -> AsyncIterator[aiohttp.ClientResponse]:
+    async def _open_stream(self, path: str, last_id: str) -> AsyncIterator[Answer]:
         headers = {"Accept": CONTENT_TYPE, "Cache-Control": "no-store"}
         if last_id:
             headers["Last-Event-ID"] = last_id
-        async with self._request(
-            "GET", self._at(path), headers=headers, silence=_SILENCE_SECONDS
-        ) as response:
-            if response.content_type != CONTENT_TYPE:
+        async with self._request("GET", path, headers=headers, silence=_SILENCE_SECONDS) as answer:
+            kind = answer.headers.get("content-type", "nothing").partition(";")[0].strip().lower()
+            if kind != CONTENT_TYPE:
                 raise StrangeAnswer(
-                    f"{self.url} answered {path} with {response.content_type} instead of an event stream: it "
-                    "is of another version, or something in between changes its answers.",
+                    f"{self.url} answered {path} with {kind} instead of an event stream: it is of another "
+                    "version, or something in between changes its answers.",
                     url=str(self.url),
-                    reason=response.content_type,
+                    reason=kind,
                 )
-            yield response
+            yield answer
 
 
-async def _bounded(response: aiohttp.ClientResponse, limit: int) -> bytes:
-    body = bytearray()
-    async for chunk in response.content.iter_any():
-        body += chunk
-        if len(body) > limit:
-            raise StrangeAnswer(
-                f"The answer of {response.url.origin()} to {response.url.path} is larger than {limit} bytes.",
-                url=str(response.url.origin()),
-                reason="too large",
-            )
-    return bytes(body)
+def _next_path(answer: Answer) -> str | None:
+    """The next page's path and query. The link comes from the center: its host never counts."""
+    found = _NEXT.search(answer.headers.get("link", ""))
+    if found is None:
+        return None
+    parts = urlsplit(found[1])
+    path = quote(parts.path, safe=_IN_TARGET)
+    return f"{path}?{quote(parts.query, safe=_IN_TARGET)}" if parts.query else path
 
 
-def _next_path(response: aiohttp.ClientResponse) -> str | None:
-    link = response.links.get("next")
-    url = None if link is None else link.get("url")
-    return URL(str(url)).raw_path_qs if url is not None else None
-
-
-def _reason_of(error: BaseException) -> str:
+def _reason_of(error: OSError, host: str) -> str:
     if isinstance(error, TimeoutError):
         return "it does not answer in time"
-    if isinstance(error, aiohttp.ClientPayloadError | aiohttp.ServerDisconnectedError):
+    if isinstance(error, BrokenOff):
         return "it broke off the connection"
-    if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return f"the name {error.host} is not known"
-    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
-    if isinstance(cause, OSError) and cause.errno is not None and cause.errno in errno.errorcode:
+    if isinstance(error, socket.gaierror):
+        return f"the name {host} is not known"
+    if error.errno is not None and error.errno in errno.errorcode and not isinstance(error, ssl.SSLError):
         # asyncio puts the address it tried where the reason should stand.
-        return os.strerror(cause.errno).lower()
-    return str(cause) or type(cause).__name__
-
-
-def _certificate_reason(error: aiohttp.ClientError) -> str | None:
-    """Why the certificate was refused; None when TLS failed for another reason."""
-    certificate = getattr(error, "certificate_error", None)
-    if certificate is None:
-        return None
-    return str(getattr(certificate, "verify_message", "") or certificate)
+        return os.strerror(error.errno).lower()
+    return str(error) or type(error).__name__

@@ -2,7 +2,7 @@
 
 import pytest
 
-from outrider.client.transport import check_url
+from outrider.client.address import check_url
 from outrider.domain.errors import Invalid
 
 
