@@ -7,7 +7,7 @@ import msgspec
 import sqlalchemy as sa
 
 from outrider.center.store.connection import Connection
-from outrider.center.store.query import Query
+from outrider.center.store.query import Query, one_of
 from outrider.center.store.rows import as_struct
 from outrider.center.store.schema import agent_tags, agents
 from outrider.domain.connection_states import Approval, HostStatus
@@ -59,6 +59,25 @@ class AgentFilter(msgspec.Struct, frozen=True, kw_only=True):
 _LISTED = [agents.c[name] for name in AgentRow.__struct_fields__]
 _DETAILED = [agents.c[name] for name in AgentDetail.__struct_fields__]
 
+_EVERYBODY: Final = 2**31 - 1
+# The list that people ask for most and that is longest: without conditions.
+_LIST: Final = Query(
+    sa.select(*_LISTED)
+    .where(agents.c.id > sa.bindparam("after"))
+    .order_by(agents.c.id)
+    .limit(sa.bindparam("limit", type_=sa.Integer()))
+)
+_TAGS: Final = Query(
+    sa.select(
+        agent_tags.c.agent_id,
+        sa.case(
+            (agent_tags.c.is_pair, agent_tags.c.name + "=" + agent_tags.c.value), else_=agent_tags.c.name
+        ).label("tag"),
+    )
+    .where(one_of(agent_tags.c.agent_id, "agents"))
+    .order_by(agent_tags.c.agent_id, agent_tags.c.is_pair, agent_tags.c.name)
+)
+
 
 def is_there(heard_since: float) -> sa.ColumnElement[bool]:
     """Make the condition that an agent has an open link or was heard since then."""
@@ -100,6 +119,10 @@ async def list_agents(
 
     `meant` is a further condition, such as that of a target.
     """
+    if meant is None and wanted.status is None and wanted.tag is None and wanted.text is None:
+        limit = _EVERYBODY if wanted.limit is None else wanted.limit
+        found = await _LIST.all(conn, after=wanted.after or "", limit=limit)
+        return [_agent_row(row) for row in found]
     query = sa.select(*_LISTED).order_by(agents.c.id)
     if meant is not None:
         query = query.where(meant)
@@ -125,7 +148,7 @@ async def agents_with(conn: Connection, agent_ids: Sequence[AgentId]) -> list[Ag
     return found
 
 
-def _agent_row(row: sa.Row[*tuple[Any, ...]]) -> AgentRow:
+def _agent_row(row: Sequence[Any]) -> AgentRow:
     # By hand and by place: ten thousand of them are listed in one go.
     return AgentRow(
         id=AgentId(row[0]),
@@ -146,17 +169,11 @@ async def agent_detail(conn: Connection, agent_id: AgentId) -> AgentDetail | Non
     return None if row is None else as_struct(row, AgentDetail)
 
 
-async def tags_of(conn: Connection, agent_ids: Collection[AgentId] | None) -> dict[AgentId, list[str]]:
-    """Find the tags of some agents (all with None): words and NAME=value pairs, by name."""
-    columns = sa.select(agent_tags.c.agent_id, agent_tags.c.name, agent_tags.c.value, agent_tags.c.is_pair)
+async def tags_of(conn: Connection, agent_ids: Collection[AgentId]) -> dict[AgentId, list[str]]:
+    """Find the tags of some agents: words and then NAME=value pairs, each by name."""
     found: dict[AgentId, list[str]] = {}
-    for chunk in chunks(list(agent_ids)) if agent_ids is not None else (None,):
-        query = columns.order_by(agent_tags.c.agent_id, agent_tags.c.is_pair, agent_tags.c.name)
-        if chunk is not None:
-            query = query.where(agent_tags.c.agent_id.in_(chunk))
-        for row in await conn.execute(query):
-            tag = f"{row.name}={row.value}" if row.is_pair else row.name
-            found.setdefault(AgentId(row.agent_id), []).append(tag)
+    for agent_id, tag in await _TAGS.all(conn, agents=list(agent_ids)):
+        found.setdefault(agent_id, []).append(tag)
     return found
 
 

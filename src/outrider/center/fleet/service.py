@@ -1,5 +1,6 @@
 """The fleet's abilities: enrolment, approval, lists, changes, deletion."""
 
+import asyncio
 import base64
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -261,9 +262,13 @@ class FleetService:
                 None if target is None else await targets.condition_of(conn, target, heard_since=heard_since)
             )
             found = await rows.list_agents(conn, wanted, meant)
-            whole = wanted.limit is None and len(found) > rows.CHUNK
-            tags = await rows.tags_of(conn, None if whole else [row.id for row in found])
-        return [self._summary(row, tags.get(row.id, [])) for row in found]
+            tags = await rows.tags_of(conn, [row.id for row in found])
+        listed: list[AgentSummary] = []
+        for chunk in rows.chunks(found):
+            listed += [self._summary(row, tags.get(row.id, [])) for row in chunk]
+            # Ten thousand in one go would hold up every link.
+            await asyncio.sleep(0)
+        return listed
 
     async def preview(self, target: str, *, limit: int) -> TargetPreview:
         """Show whom a target means: how many, and the first `limit` of them. Raises `InvalidTarget`.

@@ -12,6 +12,7 @@ from sqlalchemy.types import Boolean, TypeEngine
 
 from outrider.center.store.columns import Json, TextList
 from outrider.center.store.connection import SteppedConnection
+from outrider.center.store.sqlite_driver import fetch_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -45,9 +46,13 @@ class Query:
 
     async def all(self, conn: Connection, **parameters: object) -> Sequence[Sequence[Any]]:
         """Return all rows, each as a tuple of its columns."""
-        if isinstance(conn, SteppedConnection):
+        if conn.dialect.name == "sqlite":
             compiled = self._compiled or self._compile(conn.dialect)
-            rows = conn.fetch_all(compiled.text, [take(parameters) for take in compiled.takes])
+            values = [take(parameters) for take in compiled.takes]
+            if isinstance(conn, SteppedConnection):
+                rows = conn.fetch_all(compiled.text, values)
+            else:
+                rows = await fetch_all(conn, compiled.text, values)
             return rows if compiled.finish is None else [compiled.finish(row) for row in rows]
         result = await conn.execute(self._statement, parameters)
         return result.all() if result.returns_rows else ()

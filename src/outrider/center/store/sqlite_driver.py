@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
 _ROWS_PER_TRIP: Final = 64  # for iterating, which SQLAlchemy does not do
 
 
@@ -78,8 +80,30 @@ class Connection(aiosqlite.Connection):
         """Make a cursor, without a trip."""
         return Cursor(self._run)
 
+    async def fetch_all(self, statement: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """Execute a statement and return all rows."""
+        cursor = self.cursor()
+        await cursor.execute(statement, parameters)
+        return list(await cursor.fetchall())
+
     async def _run(self, function: Callable[..., Any], *arguments: object) -> None:
         await self._execute(function, self._conn, *arguments)  # type: ignore[no-untyped-call]  # aiosqlite's own
+
+
+async def fetch_all(
+    conn: AsyncConnection, statement: str, parameters: Sequence[Any]
+) -> list[tuple[Any, ...]]:
+    """Execute text as the driver takes it, in the transaction of `conn`, and return all rows as they come.
+
+    What SQLAlchemy makes of a row costs more than SQLite does. Raises the driver's own errors.
+    """
+    if not conn.in_transaction():
+        _ = await conn.begin()
+    driver = (await conn.get_raw_connection()).driver_connection
+    if not isinstance(driver, Connection):
+        message = "the connection is not one of ours"
+        raise TypeError(message)
+    return await driver.fetch_all(statement, parameters)
 
 
 async def connect(file: Path, pragmas: Sequence[str]) -> Connection:
