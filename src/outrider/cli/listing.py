@@ -9,7 +9,6 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import dataclass
-from itertools import zip_longest
 from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
@@ -19,9 +18,10 @@ from outrider.cli import terminals
 from outrider.kit.printable import escape
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 _GAP: Final = 2
+_JOINT: Final = " " * _GAP
 _NARROWEST: Final = 6
 
 AsJson = Annotated[bool, Parameter(name="--json", help="Print JSON.")]
@@ -64,13 +64,18 @@ def show_json(value: object) -> None:
 
 def show_table(columns: Sequence[Column], rows: Sequence[Sequence[str]], *, empty: str) -> None:
     """Print rows as a table; without any, a person is told `empty` on stderr."""
-    safe = [[escape(cell) for cell in row] for row in rows]
+    cells = [_safe(column) for column in zip(*rows, strict=True)] or [[] for _ in columns]
     if not sys.stdout.isatty():
-        _show_plain(columns, safe)
-    elif safe:
-        _show_fitted(columns, safe)
+        _show_plain(columns, cells)
+    elif rows:
+        _show_fitted(columns, cells)
     else:
         sys.stderr.write(empty + "\n")
+
+
+def _safe(cells: Sequence[str]) -> Sequence[str]:
+    # One look at all of them: there is hardly ever anything to escape.
+    return cells if "".join(cells).isprintable() else [escape(cell) for cell in cells]
 
 
 def show_facts(facts: Mapping[str, str]) -> None:
@@ -80,33 +85,70 @@ def show_facts(facts: Mapping[str, str]) -> None:
         sys.stdout.write(f"{name:<{width}}{escape(value)}".rstrip() + "\n")
 
 
-def _show_plain(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
-    titles = [column.title for column in columns]
-    widths = [max(map(len, cells)) for cells in zip(titles, *rows, strict=True)]
-    for row in (titles, *rows):
-        line = "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
-        sys.stdout.write(line.rstrip() + "\n")
+def _show_plain(columns: Sequence[Column], cells: Sequence[Sequence[str]]) -> None:
+    """Print aligned columns, each given as its cells: ten thousand rows are quicker column by column."""
+    padded = []
+    for column, given in zip(columns, cells, strict=True):
+        titled = (column.title, *given)
+        width = max(map(len, titled))
+        padded.append([cell.ljust(width) for cell in titled])
+    _write(_JOINT.join(row).rstrip() for row in zip(*padded, strict=True))
 
 
-def _show_fitted(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
+def _show_fitted(columns: Sequence[Column], cells: Sequence[Sequence[str]]) -> None:
     """Print a table that is no wider than the terminal.
 
     It is ours because rich takes ten seconds for 10,000 rows; this takes a tenth of one.
     """
     natural = [
-        max(map(terminals.width, cells))
-        for cells in zip([column.title for column in columns], *rows, strict=True)
+        max(terminals.widest(given), terminals.width(column.title))
+        for column, given in zip(columns, cells, strict=True)
     ]
     widths = fitted(natural, [column.whole for column in columns], terminals.columns())
     coloured = terminals.wants_colours(sys.stdout)
-    bold = ["bold" if coloured else ""] * len(columns)
-    lines = _row([column.title for column in columns], widths, bold)
-    for row in rows:
-        colours = [
-            (column.styles or {}).get(cell, "") if coloured else ""
-            for column, cell in zip(columns, row, strict=True)
-        ]
-        lines += _row(row, widths, colours)
+    laid = [
+        _laid(column, given, room, coloured=coloured)
+        for column, given, room in zip(columns, cells, widths, strict=True)
+    ]
+    _write(line.rstrip() for row in zip(*laid, strict=True) for line in _lines(row, widths))
+
+
+def _laid(column: Column, cells: Sequence[str], room: int, *, coloured: bool) -> list[list[str]]:
+    """The lines that each cell of a column takes, the title first: painted, and as wide as the column."""
+    styles = (column.styles or {}) if coloured else {}
+    known: dict[str, list[str]] = {}
+    laid = [_lines_of(column.title, room, "bold" if coloured else "")]
+    for cell in cells:
+        lines = known.get(cell)
+        if lines is None:
+            lines = known[cell] = _lines_of(cell, room, styles.get(cell, ""))
+        laid.append(lines)
+    return laid
+
+
+def _lines_of(cell: str, room: int, colour: str) -> list[str]:
+    spare = room - terminals.width(cell)
+    if spare >= 0:
+        return [_painted(cell, colour) + " " * spare]
+    return [
+        _painted(line, colour) + " " * (room - terminals.width(line)) for line in terminals.fold(cell, room)
+    ]
+
+
+def _painted(line: str, colour: str) -> str:
+    return terminals.painted(line, colour) if line else line
+
+
+def _lines(row: Sequence[Sequence[str]], widths: Sequence[int]) -> Iterator[str]:
+    """The lines of one row: more than one where a cell had to be folded."""
+    for place in range(max(map(len, row))):
+        yield _JOINT.join(
+            [cell[place] if place < len(cell) else " " * room for cell, room in zip(row, widths, strict=True)]
+        )
+
+
+def _write(lines: Iterable[str]) -> None:
+    # In one go: a write for each line costs more than the line.
     sys.stdout.write("\n".join(lines) + "\n")
 
 
@@ -122,22 +164,6 @@ def fitted(natural: Sequence[int], whole: Sequence[bool], room: int) -> list[int
             break
         left -= size
     return [w if keep else min(w, most) for w, keep in zip(natural, whole, strict=True)]
-
-
-def _row(cells: Sequence[str], widths: Sequence[int], colours: Sequence[str]) -> list[str]:
-    """The lines of one row: more than one where a cell has to be folded."""
-    if all(terminals.width(cell) <= room for cell, room in zip(cells, widths, strict=True)):
-        return [_line(cells, widths, colours)]
-    folded = [terminals.fold(cell, room) for cell, room in zip(cells, widths, strict=True)]
-    return [_line(line, widths, colours) for line in zip_longest(*folded, fillvalue="")]
-
-
-def _line(cells: Sequence[str], widths: Sequence[int], colours: Sequence[str]) -> str:
-    shown = [
-        (terminals.painted(cell, colour) if colour and cell else cell) + " " * (room - terminals.width(cell))
-        for cell, room, colour in zip(cells, widths, colours, strict=True)
-    ]
-    return (" " * _GAP).join(shown).rstrip()
 
 
 def ago(moment: float | None, *, now: float | None = None) -> str:

@@ -8,6 +8,7 @@ import shutil
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import TextIO
 
 RESET: Final = "\x1b[0m"
@@ -56,6 +57,13 @@ def width(text: str) -> int:
     from rich.cells import cell_len
 
     return cell_len(text)
+
+
+def widest(texts: Sequence[str]) -> int:
+    """How many columns the widest of some printable texts takes."""
+    if "".join(texts).isascii():
+        return max(map(len, texts), default=0)
+    return max(map(width, texts), default=0)
 
 
 def cut(text: str, room: int) -> str:
