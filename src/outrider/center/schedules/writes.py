@@ -18,7 +18,7 @@ from outrider.domain.roles import Role
 from outrider.domain.schedules.body import WhenBody, read, settled
 from outrider.domain.schedules.errors import InvalidSchedule
 from outrider.domain.schedules.firings import FIRING, FiringState
-from outrider.domain.schedules.plan import plan
+from outrider.domain.schedules.plan import Plan, plan
 from outrider.domain.schedules.when import next_after
 
 FIRINGS_KEPT: Final = 1_000
@@ -254,13 +254,11 @@ class ClaimDue:
         found = [as_struct(row, ScheduleRow) for row in due]
         claimed: list[FiringRow] = []
         moved: list[dict[str, Any]] = []
-        for row in found:
-            planned = plan(read(row.when, now=tx.now), row.next_at or tx.now, now=tx.now, grace=row.grace)
+        for row, planned in zip(found, await self._plans(tx, found), strict=True):
             for at, state in ((planned.missed, FiringState.MISSED), (planned.fires, FiringState.CLAIMED)):
                 if at is not None:
                     claimed.append(_firing(row, row.owner_id, time=at, due=at, state=state, now=tx.now))
             moved.append({"schedule": row.id, "following": planned.next})
-        claimed = await self._new(tx, claimed)
         if claimed:
             await tx.conn.execute(sa.insert(firings), [msgspec.structs.asdict(each) for each in claimed])
         await tx.conn.execute(
@@ -277,16 +275,36 @@ class ClaimDue:
             schedules=len(found), firings=[each for each in claimed if each.state is FiringState.CLAIMED]
         )
 
-    async def _new(self, tx: Transaction, claimed: Sequence[FiringRow]) -> list[FiringRow]:
-        """Leave out times that have been before: a clock that was set back brings them again."""
-        ids = sorted({each.schedule_id for each in claimed})
+    async def _plans(self, tx: Transaction, due: Sequence[ScheduleRow]) -> list[Plan]:
+        """Plan each. Times that have been are left out: a clock that was set back brings them again."""
+        plans = [_plan(row, row.next_at or tx.now, now=tx.now) for row in due]
+        times = {at for planned in plans for at in (planned.missed, planned.fires) if at is not None}
         rows = await tx.conn.execute(
             sa.select(firings.c.schedule_id, firings.c.due).where(
-                firings.c.schedule_id.in_(ids), firings.c.due.in_({each.due for each in claimed})
+                firings.c.schedule_id.in_([row.id for row in due]), firings.c.due.in_(times)
             )
         )
         known = {(row.schedule_id, row.due) for row in rows}
-        return [each for each in claimed if (each.schedule_id, each.due) not in known]
+        return [
+            await self._after_known(tx, row, planned)
+            if not known.isdisjoint({(row.id, planned.missed), (row.id, planned.fires)})
+            else planned
+            for row, planned in zip(due, plans, strict=True)
+        ]
+
+    async def _after_known(self, tx: Transaction, row: ScheduleRow, planned: Plan) -> Plan:
+        """Plan again from the newest time that has been: what came after it has not, and is not lost."""
+        newest = (
+            await tx.conn.execute(
+                sa.select(sa.func.max(firings.c.due)).where(
+                    firings.c.schedule_id == row.id, firings.c.due <= tx.now
+                )
+            )
+        ).scalar_one()
+        following = next_after(read(row.when, now=tx.now), newest)
+        if following is None or following > tx.now:
+            return Plan(fires=None, missed=None, next=planned.next)
+        return _plan(row, following, now=tx.now)
 
     async def _forget(self, tx: Transaction, schedule_ids: set[ScheduleId]) -> None:
         for schedule_id in schedule_ids:
@@ -345,6 +363,10 @@ class SettleFirings:
             tx.event("schedule.missed", firing.schedule_id, said)
         if firing.due is not None:
             tx.audit(CENTER, "schedule.fire", firing.schedule_id, {**said, "as": firing.user_id})
+
+
+def _plan(row: ScheduleRow, due: float, *, now: float) -> Plan:
+    return plan(read(row.when, now=now), due, now=now, grace=row.grace)
 
 
 def _firing(
