@@ -127,13 +127,13 @@ class Center:
         rng = random.Random()  # noqa: S311 (spreads retries, guards nothing)
         self.bus = open_bus(settings.bus_url or None, settings.database_url, clock=clock, rng=rng)
         self.hub = Hub(self.tasks, clock)
-        self.event_streams = EventStreams()
         self.event_log = EventLog(store, self.bus, clock)
         pins = authority.pins() if authority else frozenset()
 
         known, hashing, throttle = KnownCallers(clock), Hashing(), Throttle(clock)
         signing = Signing(store, sealer)
         self.authentication = Authentication(store, clock, signing, known, StreamTokens(clock))
+        self.event_streams = EventStreams(self.authentication, clock)
         self.own_passwords = OwnPasswords(store, hashing, throttle, known)
         self.second_factors = SecondFactors(store, clock, sealer, self.own_passwords, known)
         self.sign_in = SignIn(

@@ -158,6 +158,19 @@ async def test_a_stream_token_opens_one_stream(api: Api) -> None:
     assert await stream_status(api, "stream_made-up") == 401
 
 
+async def test_a_stream_token_for_one_stream_opens_no_other(api: Api) -> None:
+    """With a path it is for the stream there; elsewhere it is used up in vain."""
+    made = [
+        (await api.post("/api/stream-token", {"path": "/api/events"}, role="viewer"))["token"]
+        for _ in range(2)
+    ]
+    elsewhere = "/api/agents/agent_0123456789abcdefghjk/commands/cmd_0123456789abcdefghjk/stream"
+    assert await stream_status(api, made[0], elsewhere) == 401
+    assert await stream_status(api, made[0]) == 401
+    assert await stream_status(api, made[1]) == 200
+    assert (await api.ask("POST", "/api/stream-token", {"path": "events"})).code == "invalid"
+
+
 async def test_exactly_one_of_many_wins(api: Api) -> None:
     """Twenty uses at the same time open one stream."""
     token = (await api.post("/api/stream-token", role="viewer"))["token"]

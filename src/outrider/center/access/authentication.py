@@ -76,8 +76,24 @@ class Authentication:
         self._used[caller.via] = self._clock.time()
         return caller
 
-    async def authenticate_stream(self, token: str) -> Caller:
-        """Find who a token in a stream's address belongs to. Raises Unauthenticated.
+    async def confirm(self, caller: Caller) -> None:
+        """Check that what a caller came in with still counts, for the same role. Raises Unauthenticated."""
+        async with self._store.read() as conn:
+            found = await (
+                session_rows.session_of(conn, caller.via)
+                if caller.session_id
+                else session_rows.api_token_of(conn, caller.via)
+            )
+        if (
+            found is None
+            or found.disabled
+            or found.expires <= self._clock.time()
+            or found.role is not caller.role
+        ):
+            raise Unauthenticated("The session is not valid or has ended; sign in again.")
+
+    async def authenticate_stream(self, token: str, path: str) -> Caller:
+        """Find who a token in the address of the stream at `path` belongs to. Raises Unauthenticated.
 
         A session's token and a one-use token are taken; an API token is not: addresses end up in logs, and
         it would work for years.
@@ -88,13 +104,16 @@ class Authentication:
             )
         if not is_stream_token(token):
             return await self.authenticate(token)
-        parent = self._stream_tokens.spend(token)
+        parent = self._stream_tokens.spend(token, path)
         # The session or API token it came from must still count.
         return await self.authenticate(parent)
 
-    def make_stream_token(self, parent: str) -> StreamToken:
-        """Make a one-use token for who came in with the token `parent`; that has to count when it is used."""
-        return self._stream_tokens.make(parent)
+    def make_stream_token(self, parent: str, path: str | None) -> StreamToken:
+        """Make a one-use token for who came in with the token `parent`; that has to count when it is used.
+
+        With a `path` it opens the stream there and no other.
+        """
+        return self._stream_tokens.make(parent, path)
 
     async def _look_up(self, digest: bytes, token: str) -> Caller:
         read_at = self._known.forgotten

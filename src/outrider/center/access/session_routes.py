@@ -50,6 +50,12 @@ class PasswordBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     new: Password
 
 
+class StreamTokenBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """The path of the stream that the token shall open, without its query; any, when it is left out."""
+
+    path: Annotated[str, Meta(min_length=1, max_length=500, pattern=r"^/[^\x00]*$")] | None = None
+
+
 class SessionView(msgspec.Struct, kw_only=True):
     """Who the caller is and where."""
 
@@ -136,9 +142,13 @@ async def change_password(
 
 
 @post("/stream-token", opt=access(Role.VIEWER), status_code=200)
-async def make_stream_token(request: Asked, authentication: NamedDependency[Authentication]) -> StreamToken:
-    """Make a token for `?token=` of a stream: it works once, within thirty seconds."""
-    return authentication.make_stream_token(bearer_of(request) or "")
+async def make_stream_token(
+    request: Asked,
+    authentication: NamedDependency[Authentication],
+    data: JSONBody[StreamTokenBody | None] = None,
+) -> StreamToken:
+    """Make a token for `?token=` of a stream, or of the one at `path`: it works once, within 30 seconds."""
+    return authentication.make_stream_token(bearer_of(request) or "", data.path if data else None)
 
 
 HANDLERS: Final[list[ControllerRouterHandler]] = [

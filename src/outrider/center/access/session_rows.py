@@ -108,24 +108,30 @@ _KNOWN = (
 )
 
 
+_SESSION = sa.select(sessions.c.id, sessions.c.expires, *_KNOWN).join(users, users.c.id == sessions.c.user_id)
+_API_TOKEN = sa.select(api_tokens.c.id, api_tokens.c.expires, *_KNOWN).join(
+    users, users.c.id == api_tokens.c.user_id
+)
+
+
 async def session_with(conn: Connection, token_hash: bytes) -> Known | None:
     """Find a session, with its user, by its token's hash."""
-    return await _known(
-        conn,
-        sa.select(sessions.c.id, sessions.c.expires, *_KNOWN)
-        .join(users, users.c.id == sessions.c.user_id)
-        .where(sessions.c.token_hash == token_hash),
-    )
+    return await _known(conn, _SESSION.where(sessions.c.token_hash == token_hash))
 
 
 async def api_token_with(conn: Connection, token_hash: bytes) -> Known | None:
     """Find an API token, with its user, by its hash."""
-    return await _known(
-        conn,
-        sa.select(api_tokens.c.id, api_tokens.c.expires, *_KNOWN)
-        .join(users, users.c.id == api_tokens.c.user_id)
-        .where(api_tokens.c.token_hash == token_hash),
-    )
+    return await _known(conn, _API_TOKEN.where(api_tokens.c.token_hash == token_hash))
+
+
+async def session_of(conn: Connection, session_id: str) -> Known | None:
+    """Find a session, with its user, by its id."""
+    return await _known(conn, _SESSION.where(sessions.c.id == session_id))
+
+
+async def api_token_of(conn: Connection, token_id: str) -> Known | None:
+    """Find an API token, with its user, by its id."""
+    return await _known(conn, _API_TOKEN.where(api_tokens.c.id == token_id))
 
 
 async def _known(conn: Connection, query: sa.Select[*tuple[object, ...]]) -> Known | None:

@@ -20,26 +20,36 @@ class StreamToken(msgspec.Struct, frozen=True):
     expires: float
 
 
+class _Made(msgspec.Struct, frozen=True):
+    parent: str
+    path: str | None
+
+
 class StreamTokens:
     """Hands out one-use tokens and takes each once, within thirty seconds."""
 
     def __init__(self, clock: Clock) -> None:
         """Begin with none."""
         self._clock = clock
-        self._parents: OneUse[str] = OneUse(clock, lifetime=LIFETIME, room=_ROOM)
+        self._made: OneUse[_Made] = OneUse(clock, lifetime=LIFETIME, room=_ROOM)
 
-    def make(self, parent: str) -> StreamToken:
-        """Make a token for who came in with the token `parent`."""
-        return StreamToken(_PREFIX + self._parents.put(parent), self._clock.time() + LIFETIME)
+    def make(self, parent: str, path: str | None = None) -> StreamToken:
+        """Make a token for who came in with the token `parent`: for the stream at `path`, or for any."""
+        return StreamToken(_PREFIX + self._made.put(_Made(parent, path)), self._clock.time() + LIFETIME)
 
-    def spend(self, token: str) -> str:
-        """Use a token up; return the one it was made for. Raises Unauthenticated: unknown, used, too old."""
-        parent = self._parents.take(token.removeprefix(_PREFIX))
-        if parent is None:
+    def spend(self, token: str, path: str) -> str:
+        """Use a token up on the stream at `path`; return the one it was made for.
+
+        Raises Unauthenticated: unknown, used, too old, or made for another stream.
+        """
+        made = self._made.take(token.removeprefix(_PREFIX))
+        if made is None:
             raise Unauthenticated(
                 "The stream token was used or is too old; ask POST /api/stream-token again."
             )
-        return parent
+        if made.path not in (None, path):
+            raise Unauthenticated("The stream token was made for another stream.")
+        return made.parent
 
 
 def is_stream_token(token: str) -> bool:

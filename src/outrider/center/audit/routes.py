@@ -85,10 +85,8 @@ async def verify(audit: Audit) -> Verdict:
 async def export(audit: Audit, event_streams: NamedDependency[EventStreams]) -> Stream:
     """Give the whole log, oldest first; a header names the head that the last line must have."""
     head = await audit.head()
-    return Stream(
-        event_streams.until_stopping(audit.export(head)),
-        media_type=LINES,
-        headers={HEAD_HEADER: format_head(head), "Cache-Control": "no-store"},
+    return event_streams.answer(
+        audit.export(head), media_type=LINES, headers={HEAD_HEADER: format_head(head)}
     )
 
 

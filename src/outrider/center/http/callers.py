@@ -77,8 +77,8 @@ class Authenticator(Protocol):
         """Find who a token in the header belongs to. Raises `Unauthenticated`."""
         ...
 
-    async def authenticate_stream(self, token: str) -> Caller:
-        """Find who a token in a stream's address belongs to. Raises `Unauthenticated`."""
+    async def authenticate_stream(self, token: str, path: str) -> Caller:
+        """Find who a token in the address of the stream at `path` belongs to. Raises `Unauthenticated`."""
         ...
 
 
@@ -123,7 +123,9 @@ async def identify(connection: ASGIConnection[Any, Any, Any, Any]) -> Caller:
     if token is not None:
         caller = await recognised.authenticate(token)
     elif connection.route_handler.opt.get("token_in_query") and "token" in connection.query_params:
-        caller = await recognised.authenticate_stream(connection.query_params["token"])
+        caller = await recognised.authenticate_stream(
+            connection.query_params["token"], connection.scope["path"]
+        )
     else:
         raise Unauthenticated("Sign in first: POST /api/login, then send `Authorization: Bearer <token>`.")
     caller = msgspec.structs.replace(caller, address=client_address(connection))

@@ -1,25 +1,49 @@
-"""Server-sent events as answers, and how they end when the center stops."""
+"""Server-sent events as answers, and how they end: with the center, and with what let their reader in."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
+from typing import Any, Final, Protocol
 
+from litestar import Request
 from litestar.response import Stream
+from litestar.response.base import ASGIResponse
 
+from outrider.center.http.callers import Caller
+from outrider.domain.errors import Unauthenticated, Unavailable
+from outrider.kit import logs
+from outrider.kit.clock import Clock
 from outrider.kit.supervise import Ready
 from outrider.kit.tasks import Tasks
 
+CONFIRMED_EVERY: Final = 3.0
+"""Seconds that an open stream may outlive its reader's session, API token, role or user."""
+
+log = logs.get(__name__)
+
+
+class Confirms(Protocol):
+    """Knows who still counts."""
+
+    async def confirm(self, caller: Caller) -> None:
+        """Raise `Unauthenticated` when who came in a while ago would not be let in as the same any more."""
+        ...
+
 
 class EventStreams:
-    """Answers with event streams. A service: when it is stopped, before the listeners are, all streams end.
+    """Answers with streams. A service: when it is stopped, before the listeners are, all streams end.
 
-    A reader that is cut off comes back with its `Last-Event-ID`; one that was ended does the same.
+    A stream also ends within seconds after the session or API token of its reader has, or their role has
+    changed. A reader that is cut off comes back with its `Last-Event-ID`; one that was ended does the same,
+    and is let in or not.
     """
 
     name = "event streams"
 
-    def __init__(self) -> None:
+    def __init__(self, callers: Confirms, clock: Clock) -> None:
         """Begin with nothing stopping."""
+        self._callers = callers
+        self._clock = clock
         self._stopping = asyncio.Event()
 
     async def serve(self, ready: Ready) -> None:
@@ -31,25 +55,67 @@ class EventStreams:
         finally:
             self._stopping.set()
 
-    def answer(self, events: AsyncGenerator[bytes, None]) -> Stream:
-        """Answer with `events`, encoded as server-sent events."""
-        return Stream(
-            self.until_stopping(events),
-            media_type="text/event-stream",
-            headers={"Cache-Control": "no-store"},
+    def answer(
+        self,
+        events: AsyncGenerator[bytes, None],
+        *,
+        media_type: str = "text/event-stream",
+        headers: Mapping[str, str] | None = None,
+    ) -> Stream:
+        """Answer with `events`, encoded already: server-sent events unless another media type is named."""
+        return _Answer(
+            self, events, media_type=media_type, headers={"Cache-Control": "no-store", **(headers or {})}
         )
 
-    async def until_stopping(self, events: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-        """Give `events` until they or the service end; close them in any case."""
+    async def until_ended(
+        self, events: AsyncGenerator[bytes, None], caller: Caller
+    ) -> AsyncGenerator[bytes, None]:
+        """Give `events` until they, the service or the caller's session end; close them in any case."""
         async with aclosing(events), Tasks("event stream") as tasks:
-            stopping = tasks.start("stopping", self._stopping.wait())
+            ending = tasks.start("ending", self._ending(caller))
             while True:
                 following = tasks.start("next", _next(events))
-                await asyncio.wait((stopping, following), return_when=asyncio.FIRST_COMPLETED)
-                event = following.result() if following.done() else None
+                await asyncio.wait((ending, following), return_when=asyncio.FIRST_COMPLETED)
+                # First: events that never cease must not keep a stream open.
+                if ending.done():
+                    return
+                event = following.result()
                 if event is None:
                     return
                 yield event
+
+    async def _ending(self, caller: Caller) -> None:
+        """Return when the service stops, or the caller does not count any more."""
+        while not self._stopping.is_set():
+            try:
+                await self._clock.wait_for(self._stopping.wait(), CONFIRMED_EVERY)
+            except TimeoutError:
+                if not await self._still_counts(caller):
+                    return
+
+    async def _still_counts(self, caller: Caller) -> bool:
+        try:
+            await self._callers.confirm(caller)
+        except Unauthenticated:
+            return False
+        except Unavailable as error:
+            # Nobody can be let out any more than in: the next look tells.
+            log.warning("who reads a stream could not be looked up", reason=error.detail)
+        return True
+
+
+class _Answer(Stream):
+    """A stream for whoever asks: no route has to remember to say who that is."""
+
+    def __init__(self, streams: EventStreams, events: AsyncGenerator[bytes, None], **options: Any) -> None:
+        super().__init__(events, **options)
+        self._streams = streams
+        self._events = events
+
+    def to_asgi_response(self, app: Any, request: Request[Caller, Any, Any], **options: Any) -> ASGIResponse:
+        """Bind the events to the request's caller."""
+        self.iterator = self._streams.until_ended(self._events, request.user)
+        return super().to_asgi_response(app, request, **options)
 
 
 async def _next(events: AsyncGenerator[bytes, None]) -> bytes | None:
