@@ -9,10 +9,12 @@ import msgspec
 from outrider.center.store import audit
 from outrider.center.store.audit import Filter
 from outrider.center.store.engine import Store
-from outrider.domain.audit import Entry, Head, Problem, Walk, format_head, line_of
+from outrider.domain.audit import FIRST, Entry, Head, Problem, Walk, format_head, line_of
 from outrider.domain.errors import Unavailable
 
 _CHUNK: Final = 500
+
+_NO_HEAD: Final = "the head or the anchor kept beside the log was changed and can't be read"
 
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -51,16 +53,26 @@ class AuditService:
         self._walking = asyncio.Lock()
 
     async def find(self, wanted: Filter, *, after: int | None, limit: int, newest_first: bool) -> Page:
-        """Show up to `limit` entries that match."""
-        async with self._store.scan() as conn:
-            found = await audit.find(conn, wanted, after=after, limit=limit + 1, newest_first=newest_first)
+        """Show up to `limit` entries that match. Raises Unavailable when one of them can't be read."""
+        try:
+            async with self._store.scan() as conn:
+                found = await audit.find(
+                    conn, wanted, after=after, limit=limit + 1, newest_first=newest_first
+                )
+        except (msgspec.MsgspecError, ValueError) as error:
+            raise Unavailable(
+                "An entry of the audit log was changed and can't be read: verify it."
+            ) from error
         entries = [_shown(entry, digest) for entry, digest in found[:limit]]
         return Page(entries=entries, next=entries[-1].number if len(found) > limit else None)
 
     async def verify(self) -> Verdict:
         """Walk the log from where it begins to its head, in one snapshot; writers do not wait for it."""
         async with self._walking, self._store.scan() as conn:
-            anchor, head = await audit.anchor(conn), await audit.head(conn)
+            try:
+                anchor, head = await audit.anchor(conn), await audit.head(conn)
+            except ValueError:
+                return _verdict(FIRST, Walk(FIRST), FIRST, Problem(0, _NO_HEAD))
             walk = Walk(anchor)
             while stored := await audit.read_after(conn, walk.last.number, _CHUNK):
                 problem = await asyncio.to_thread(_take_all, walk, stored)
@@ -69,9 +81,12 @@ class AuditService:
             return _verdict(anchor, walk, head, walk.end(head))
 
     async def head(self) -> Head:
-        """Return the newest entry's number and hash."""
-        async with self._store.read() as conn:
-            return await audit.head(conn)
+        """Return the newest entry's number and hash. Raises Unavailable when they can't be read."""
+        try:
+            async with self._store.read() as conn:
+                return await audit.head(conn)
+        except ValueError as error:
+            raise Unavailable(f"The audit log can't be exported: {_NO_HEAD}. Verify it.") from error
 
     async def export(self, head: Head) -> AsyncGenerator[bytes, None]:
         """Give all entries up to `head`, oldest first, as lines of JSON (`outrider.domain.audit.Line`).

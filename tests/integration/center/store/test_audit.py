@@ -52,6 +52,8 @@ _FORGERIES = [
     ),
     ("UPDATE meta SET value = '4' || substr(value, 2) WHERE key = 'audit_head'", 5),
     ("DELETE FROM meta WHERE key = 'audit_head'", 1),
+    ("UPDATE meta SET value = 'no head' WHERE key = 'audit_head'", 0),
+    ("INSERT INTO meta (key, value) VALUES ('audit_anchor', '1:no hash')", 0),
 ]
 
 
@@ -208,6 +210,21 @@ async def test_pages_follow_each_other(store: Store, *, newest_first: bool) -> N
         after = page.next
     assert after is None
     assert seen == sorted(range(1, 8), reverse=newest_first)
+
+
+@pytest.mark.parametrize(
+    "forgery",
+    [
+        "UPDATE audit SET actor_kind = 'ghost' WHERE number = 3",
+        "UPDATE audit SET data = 'no json' WHERE number = 3",
+    ],
+)
+async def test_a_list_with_an_entry_that_can_not_be_read_says_so(store: Store, forgery: str) -> None:
+    """Nobody is shown an entry that is none; the reader is told to verify the log."""
+    await write(store, 5)
+    await tamper(store, forgery)
+    with pytest.raises(Unavailable, match="verify"):
+        await AuditService(store).find(Filter(), after=None, limit=10, newest_first=True)
 
 
 async def test_an_export_verifies_by_itself(store: Store) -> None:
