@@ -13,7 +13,6 @@ from outrider.cli.connection import Where, ask
 from outrider.cli.listing import STATUS_STYLES, AsJson, Column, ago, at, show_facts, show_json, show_table
 from outrider.cli.naming import find_agent, name_of
 from outrider.cli.prompts import confirm
-from outrider.domain.targets.parser import parse
 
 if TYPE_CHECKING:
     from cyclopts import App
@@ -49,6 +48,8 @@ def list_agents(
 ) -> None:
     """List agents."""
     if target is not None:
+        from outrider.domain.targets.parser import parse
+
         parse(target)
     agents = ask(where, lambda center: center.agents(target=target, tag=tag, status=status, text=text))
     if as_json:

@@ -1,5 +1,7 @@
 """The typed client of the center's API. Programs of yours may use it; our own CLI does."""
 
+from typing import TYPE_CHECKING, Any
+
 from outrider.client.access import (
     ApiToken,
     NewApiToken,
@@ -43,7 +45,6 @@ from outrider.client.dispatches import (
     TargetPreview,
     Unanswered,
 )
-from outrider.client.facade import Center
 from outrider.client.faults import (
     CenterAway,
     CenterFault,
@@ -55,6 +56,9 @@ from outrider.client.faults import (
 )
 from outrider.client.schedules import Firing, Schedule
 from outrider.client.trust import Authority, read_authorities
+
+if TYPE_CHECKING:
+    from outrider.client.facade import Center
 
 __all__ = [
     "Agent",
@@ -109,3 +113,13 @@ __all__ = [
     "WrongCertificate",
     "read_authorities",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Load the synchronous client for who asks for it: the CLI, for one, does without."""
+    if name != "Center":
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)
+    from outrider.client.facade import Center  # noqa: PLC0415 - see above
+
+    return Center
