@@ -1,8 +1,9 @@
 """Compiled statements mean the same as SQLAlchemy's own execution, on both databases."""
 
-from typing import Any, Final
+from typing import Any, Final, Literal, get_args
 
 import msgspec
+import pytest
 import sqlalchemy as sa
 
 from outrider.center.store.engine import Store
@@ -52,11 +53,16 @@ async def _filled(tx: Transaction) -> None:
     await tx.conn.execute(sa.insert(enrolment_keys), _KEYS)
 
 
-async def test_rows_come_back_as_they_are_meant(store: Store) -> None:
+Way = Literal["read", "scan"]
+both_ways = pytest.mark.parametrize("way", get_args(Way))
+
+
+@both_ways
+async def test_rows_come_back_as_they_are_meant(store: Store, way: Way) -> None:
     """Booleans, JSON, bytes and NULL as with SQLAlchemy; structs take the columns by name."""
     await store.writer.submit(_DO, _filled)
     query = Query(sa.select(*_SHOWN).where(enrolment_keys.c.created > sa.bindparam("since")).order_by("id"))
-    async with store.read() as conn:
+    async with getattr(store, way)() as conn:
         rows = await query.all(conn, since=1001.0)
         assert [tuple(row) for row in rows] == [
             tuple(key[name] for name in query.names) for key in _KEYS if float(str(key["created"])) > 1001.0
@@ -67,14 +73,29 @@ async def test_rows_come_back_as_they_are_meant(store: Store) -> None:
         assert await query.value(conn, since=1004.0) == "key4"
 
 
-async def test_a_list_is_one_parameter(store: Store) -> None:
+@both_ways
+async def test_a_list_is_one_parameter(store: Store, way: Way) -> None:
     """None, one or thousands of values, with quotes and what is no ASCII: those that are there."""
     await store.writer.submit(_DO, _filled)
     query = Query(sa.select(enrolment_keys.c.id).where(one_of(enrolment_keys.c.id, "ids")).order_by("id"))
-    async with store.read() as conn:
+    async with getattr(store, way)() as conn:
         assert await query.all(conn, ids=[]) == []
         many = [f'o\'ther "{number}" ü' for number in range(40_000)]
         assert [row[0] for row in await query.all(conn, ids=[*many, "key3", "key1"])] == ["key1", "key3"]
+
+
+@both_ways
+async def test_a_reader_sees_one_snapshot(store: Store, way: Way) -> None:
+    """From its first statement on, a query's or not, whatever is written meanwhile; the next one sees it."""
+    count = Query(sa.select(sa.func.count()).select_from(enrolment_keys))
+    async with getattr(store, way)() as conn:
+        assert await count.value(conn) == 0
+        await store.writer.submit(_DO, _filled)
+        assert await count.value(conn) == 0
+        found = await conn.execute(sa.select(sa.func.count()).select_from(enrolment_keys))
+        assert found.scalar_one() == 0
+    async with getattr(store, way)() as conn:
+        assert await count.value(conn) == 5
 
 
 async def test_a_query_and_sqlalchemy_share_the_transaction(store: Store) -> None:
