@@ -18,7 +18,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO, Final, Protocol, TypeVar, cast
+from typing import Any, BinaryIO, Final, Protocol, Self, TypeVar, cast
 
 import msgspec
 
@@ -37,6 +37,7 @@ _BLOCK: Final = 512
 _LEVEL: Final = 6
 _PIECE: Final = 256 * 1024
 _MOST_OF_A_TEXT: Final = 256 * 1024 * 1024
+_MOST_OF_A_HEAD: Final = 64 * 1024
 _GZIP: Final = 16 + zlib.MAX_WBITS
 
 
@@ -162,6 +163,18 @@ def writing(file: Path, passphrase: bytes | None) -> Iterator[Writing]:
         os.close(folder)
 
 
+class _BoundedInfo(tarfile.TarInfo):
+    """A member's head. Long names and the like are read whole before anybody is asked: they are short."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        """Read a head. Raises tarfile.ReadError for one that says more of itself than any of ours."""
+        info = super().frombuf(buf, encoding, errors)
+        if not info.isreg() and info.size > _MOST_OF_A_HEAD:
+            raise tarfile.ReadError("a part's head is larger than any of a backup of ours")
+        return info
+
+
 class Member:
     """A member as it is read: to be read to its end before the next one."""
 
@@ -215,7 +228,9 @@ def reading(file: Path, passphrase: bytes | None) -> Iterator[Iterator[Member]]:
             plain = source
         try:
             with gzip.GzipFile(fileobj=plain, mode="rb") as unpacked:
-                with tarfile.open(fileobj=cast("BinaryIO", unpacked), mode="r|") as archive:
+                with tarfile.open(
+                    fileobj=cast("BinaryIO", unpacked), mode="r|", tarinfo=_BoundedInfo
+                ) as archive:
                     yield _members(archive)
                 # The checksum of gzip is only looked at where it ends.
                 while unpacked.read(_PIECE):
@@ -226,7 +241,8 @@ def reading(file: Path, passphrase: bytes | None) -> Iterator[Iterator[Member]]:
 
 def _members(archive: tarfile.TarFile) -> Iterator[Member]:
     while (info := _next(archive)) is not None:
-        content = archive.extractfile(info) if info.isreg() else None
+        # Some bytes of a sparse file stand for as many as it likes.
+        content = archive.extractfile(info) if info.isreg() and not info.issparse() else None
         if content is None:
             raise BackupDamaged(f"{info.name} in the backup is no file.")
         yield Member(info.name, info.size, cast("BinaryIO", content))

@@ -193,3 +193,22 @@ def test_sealing_keeps_every_byte(sizes: list[int], step: int) -> None:
     while part := opening.read(step):
         parts.append(part)
     assert b"".join(parts) == content
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME])
+def test_a_head_that_says_too_much_is_not_read(tmp_path: Path, kind: bytes) -> None:
+    """Heads are held in memory: a few kilobytes of gzip must not become gigabytes there."""
+    info = tarfile.TarInfo("x")
+    info.type, info.size = kind, 8 * 1024**3
+    (tmp_path / "bomb").write_bytes(gzip.compress(info.tobuf(tarfile.GNU_FORMAT) + bytes(1024)))
+    with pytest.raises(BackupDamaged, match="larger than any"):
+        archive.check(tmp_path / "bomb", None)
+
+
+def test_a_sparse_member_is_refused(tmp_path: Path) -> None:
+    """A backup of ours has none."""
+    info = tarfile.TarInfo("backup.json")
+    info.type, info.size = tarfile.GNUTYPE_SPARSE, 0
+    (tmp_path / "sparse").write_bytes(gzip.compress(info.tobuf(tarfile.GNU_FORMAT) + bytes(1024)))
+    with pytest.raises(BackupDamaged, match="is no file"):
+        archive.check(tmp_path / "sparse", None)
