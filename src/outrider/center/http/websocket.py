@@ -71,7 +71,8 @@ class WebSocketProtocol(asyncio.Protocol):
         self._accept: bytes | None = None
         # The head of an HTTP answer that the application has begun instead.
         self._answer: tuple[int, list[tuple[bytes, bytes]]] | None = None
-        self._reader = FrameReader(config.ws_max_size)
+        # None once the other side has broken the protocol: what still comes is not looked at.
+        self._reader: FrameReader | None = FrameReader(config.ws_max_size)
         # Made when first needed: most of the time nothing waits.
         self._waiting: deque[dict[str, Any]] | None = None
         self._waiting_bytes = 0
@@ -101,14 +102,14 @@ class WebSocketProtocol(asyncio.Protocol):
         if self._scope is None:
             self._shake_hands(data)
             return
-        if self._is_gone or self._transport is None or self._transport.is_closing():
+        reader = self._reader
+        if reader is None or self._transport is None or self._transport.is_closing():
             return
         try:
-            for event in self._reader.feed(data):
+            for event in reader.feed(data):
                 self._take(event)
         except WebSocketFault as fault:
-            self._note({"type": "websocket.disconnect", "code": fault.code, "reason": fault.reason})
-            self._end(frames.encode_close(fault.code, fault.reason))
+            self._give_up(fault)
 
     def eof_received(self) -> bool:
         """Let the connection close."""
@@ -334,6 +335,22 @@ class WebSocketProtocol(asyncio.Protocol):
         self._accept = None
         self._note({"type": "websocket.disconnect", "code": frames.CUT_OFF, "reason": ""})
         self._end(answer)
+
+    def _give_up(self, fault: WebSocketFault) -> None:
+        """Say what was wrong, and drop what still comes until the other side closes, or a while has passed.
+
+        Closing with bytes unread resets a connection, and the other side would not learn why.
+        """
+        self._reader = None
+        if not self._closing:
+            self._note({"type": "websocket.disconnect", "code": fault.code, "reason": fault.reason})
+            self._write(frames.encode_close(fault.code, fault.reason))
+        self._closing = True
+        self._end_soon(self._close)
+        self._waiting_bytes = 0
+        self._go_on_reading()
+        if self._transport is not None and self._transport.can_write_eof():
+            self._transport.write_eof()
 
     def _end(self, last: bytes) -> None:
         """Send the last bytes and close."""

@@ -53,6 +53,14 @@ class Wire(asyncio.Transport):
         self.closing = True
         self.aborted.set()
 
+    def can_write_eof(self) -> bool:
+        """Tell that it can, as a plain connection."""
+        return True
+
+    def write_eof(self) -> None:
+        """Keep that nothing more will be written."""
+        self.written.append(b"")
+
     def pause_reading(self) -> None:
         """Read no more."""
         self.is_read = False
@@ -166,5 +174,21 @@ async def test_what_is_not_taken_after_a_close_is_given_up() -> None:
     async with _connected(door, kind=_Impatient) as (protocol, wire):
         protocol.data_received(_frame(Opcode.CLOSE))
         assert wire.closing
+        async with asyncio.timeout(20):
+            await wire.aborted.wait()
+
+
+async def test_who_breaks_the_protocol_can_read_why() -> None:
+    """What they still send is dropped, not left unread, which would reset the connection."""
+    door = Door()
+    async with _connected(door, kind=_Impatient) as (protocol, wire):
+        wire.written.clear()
+        protocol.data_received(b"\xff" * 100)
+        said, end = wire.written
+        assert (said[:1], said[2:4], end) == (b"\x88", (1002).to_bytes(2, "big"), b"")
+        assert wire.is_read
+        assert not wire.closing
+        protocol.data_received(b"\xff" * 100)
+        assert len(wire.written) == 2
         async with asyncio.timeout(20):
             await wire.aborted.wait()
