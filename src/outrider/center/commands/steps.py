@@ -6,7 +6,6 @@ from typing import Final, NamedTuple
 import msgspec
 import sqlalchemy as sa
 
-from outrider.center.fleet.rows import chunks
 from outrider.center.store.query import Query, one_of
 from outrider.center.store.schema import IS_ACTIVE, agents, command_output, commands
 from outrider.center.store.writer import Transaction
@@ -106,6 +105,15 @@ class LostHost(msgspec.Struct, frozen=True, kw_only=True):
     fence: int
 
 
+_GIVEN: Final = sorted((CommandState.SENT.value, CommandState.RUNNING.value))
+_AT_HOSTS: Final = Query(
+    sa.select(commands.c.id).where(
+        one_of(commands.c.agent_id, "ids"), IS_ACTIVE, one_of(commands.c.state, "states")
+    )
+)
+_FENCES: Final = Query(sa.select(agents.c.id, agents.c.link_epoch).where(one_of(agents.c.id, "ids")))
+
+
 class LoseHosts:
     """Mark what silent hosts were given as `unknown`: only they can tell what became of it.
 
@@ -117,30 +125,18 @@ class LoseHosts:
 
     async def apply(self, tx: Transaction, items: Sequence[LostHost]) -> Sequence[None]:
         """Find the commands of all hosts and let them take the step."""
-        steps: list[Step] = []
-        at_host = [CommandState.SENT.value, CommandState.RUNNING.value]
-        for chunk in chunks(await self._still_away(tx, items)):
-            found = await tx.conn.execute(
-                sa.select(commands.c.id).where(
-                    commands.c.agent_id.in_(chunk), IS_ACTIVE, commands.c.state.in_(at_host)
-                )
-            )
-            steps += (
-                Step(id=CommandId(i), state=CommandState.UNKNOWN, reason="The host is silent.")
-                for i in found.scalars()
-            )
+        found = await _AT_HOSTS.all(tx.conn, ids=await self._still_away(tx, items), states=_GIVEN)
+        steps = [
+            Step(id=CommandId(row[0]), state=CommandState.UNKNOWN, reason="The host is silent.")
+            for row in found
+        ]
         await take_steps(tx, steps)
         return [None] * len(items)
 
     async def _still_away(self, tx: Transaction, items: Sequence[LostHost]) -> list[AgentId]:
         fences = {item.agent_id: item.fence for item in items}
-        away: list[AgentId] = []
-        for chunk in chunks(list(fences)):
-            rows = await tx.conn.execute(
-                sa.select(agents.c.id, agents.c.link_epoch).where(agents.c.id.in_(chunk))
-            )
-            away += (AgentId(row[0]) for row in rows if fences[AgentId(row[0])] == row[1])
-        return away
+        rows = await _FENCES.all(tx.conn, ids=sorted(fences))
+        return [AgentId(row[0]) for row in rows if fences[AgentId(row[0])] == row[1]]
 
 
 class CancelCommands:

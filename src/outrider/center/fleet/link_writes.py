@@ -1,5 +1,6 @@
 """What changes with links: who is there, under which identity, and when it was last heard."""
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -9,6 +10,7 @@ import sqlalchemy as sa
 from outrider.center.fleet.rows import chunks
 from outrider.center.fleet.tag_rows import take_host_tags
 from outrider.center.fleet.writes import no_such_agent
+from outrider.center.store.bulk import Bulk
 from outrider.center.store.query import Query, one_of
 from outrider.center.store.schema import agent_tags, agents, commands
 from outrider.center.store.writer import Transaction
@@ -104,6 +106,17 @@ class _Known(msgspec.Struct):
     has_host_tags: bool
 
 
+# When a whole site is cut off or comes back, thousands of hosts are written in one transaction.
+_FENCES: Final = Query(sa.select(agents.c.id, agents.c.link_epoch).where(one_of(agents.c.id, "ids")))
+
+
+@functools.cache
+def _update_of(names: tuple[str, ...]) -> Bulk:
+    """Make the update of the agent `agent` that sets the other columns. The combinations are few."""
+    values: dict[str, sa.BindParameter[Any]] = {name: sa.bindparam(name) for name in names if name != "agent"}
+    return Bulk(sa.update(agents).where(agents.c.id == sa.bindparam("agent")).values(values), names)
+
+
 _KNOWN: Final = Query(
     sa.select(
         agents.c.id,
@@ -150,7 +163,7 @@ class OpenLinks:
             if not was_linked and item.replica is not None:
                 tx.event("agent.online", item.identity.agent_id, {"address": item.address})
         if updates:
-            await tx.conn.execute(sa.update(agents).where(agents.c.id == sa.bindparam("agent")), updates)
+            await _update_of(tuple(sorted(updates[0]))).run(tx.conn, updates)
         return results
 
     def _remember(self, row: _Known, item: Arrival, arrived: Arrived) -> None:
@@ -205,16 +218,16 @@ class EndLinks:
 
     async def apply(self, tx: Transaction, items: Sequence[Departure]) -> Sequence[bool]:
         """Return for each whether it was this link that ended; a newer link stays."""
-        results = []
-        for item in items:
-            done = await tx.conn.execute(
-                sa.update(agents)
-                .where(agents.c.id == item.agent_id, agents.c.link_epoch == item.fence)
-                .values(linked=None, last_seen=item.last_seen)
-            )
-            if done.rowcount:
-                tx.event("agent.offline", item.agent_id, {"last_seen": item.last_seen})
-            results.append(bool(done.rowcount))
+        rows = await _FENCES.all(tx.conn, ids=sorted({item.agent_id for item in items}))
+        fences = {AgentId(row[0]): row[1] for row in rows}
+        results = [fences.get(item.agent_id) == item.fence for item in items]
+        ended = [item for item, is_ended in zip(items, results, strict=True) if is_ended]
+        await _update_of(("agent", "last_seen", "linked")).run(
+            tx.conn,
+            [{"agent": item.agent_id, "last_seen": item.last_seen, "linked": None} for item in ended],
+        )
+        for item in ended:
+            tx.event("agent.offline", item.agent_id, {"last_seen": item.last_seen})
         return results
 
 
@@ -233,8 +246,8 @@ class NoteHeard:
             if values.pop("came_back"):
                 tx.event("agent.online", item.agent_id, {})
             by_shape.setdefault(tuple(sorted(values)), []).append(values)
-        for same in by_shape.values():
-            await tx.conn.execute(sa.update(agents).where(agents.c.id == sa.bindparam("agent")), same)
+        for shape, same in by_shape.items():
+            await _update_of(shape).run(tx.conn, same)
         return [None] * len(items)
 
 
