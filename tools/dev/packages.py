@@ -33,6 +33,8 @@ TEST_PACKAGES: Final = (
         "the store is tested on a real server",
         lambda: any(Path("/usr/lib/postgresql").glob("*/bin/postgres")),
     ),
+    Package("zsh", "completion is tested in the real shell", lambda: shutil.which("zsh") is not None),
+    Package("fish", "completion is tested in the real shell", lambda: shutil.which("fish") is not None),
     Package(
         "curl",
         "the guides' command lines are tested as they are printed",

@@ -1,7 +1,6 @@
 """Completion in real shells, and what it offers."""
 
 import asyncio
-import shutil
 import sys
 from pathlib import Path
 
@@ -67,7 +66,14 @@ async def test_a_center_that_is_away_or_silent_offers_nothing(api: FakeApi, sign
     assert await offered(signed_in, "exec", "") == []
 
 
-@pytest.mark.parametrize("shell", [name for name in ("bash", "zsh", "fish") if shutil.which(name)])
+@pytest.mark.parametrize(
+    "shell",
+    [
+        "bash",
+        pytest.param("zsh", marks=pytest.mark.system),
+        pytest.param("fish", marks=pytest.mark.system),
+    ],
+)
 async def test_a_real_shell_completes(signed_in: Program, tmp_path: Path, shell: str) -> None:
     """The script that is printed works in the shell it is for."""
     program = tmp_path / "bin" / "outrider"
