@@ -44,9 +44,9 @@ MAX_LENGTH: Final = 65_536
 """Characters of an expression: two thousand ids fit."""
 MAX_DEPTH: Final = 32
 """How deeply `not` and parentheses may be nested."""
-MAX_TERMS: Final = 256
+MAX_TERMS: Final = 128
 """How many terms that are not plain ids or names."""
-MAX_PARTS: Final = 512
+MAX_PARTS: Final = 256
 """How many conditions: operators and terms; the ids and names of one list are one lookup."""
 MAX_NAME: Final = 255
 
