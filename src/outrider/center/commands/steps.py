@@ -6,8 +6,9 @@ from typing import Final, NamedTuple
 import msgspec
 import sqlalchemy as sa
 
+from outrider.center.fleet.rows import fences_of
 from outrider.center.store.query import Query, one_of
-from outrider.center.store.schema import IS_ACTIVE, agents, command_output, commands
+from outrider.center.store.schema import IS_ACTIVE, command_output, commands
 from outrider.center.store.writer import Transaction
 from outrider.domain.actors import Actor
 from outrider.domain.command_states import AT_HOST, COMMAND, FINAL, CommandState
@@ -111,7 +112,6 @@ _AT_HOSTS: Final = Query(
         one_of(commands.c.agent_id, "ids"), IS_ACTIVE, one_of(commands.c.state, "states")
     )
 )
-_FENCES: Final = Query(sa.select(agents.c.id, agents.c.link_epoch).where(one_of(agents.c.id, "ids")))
 
 
 class LoseHosts:
@@ -134,9 +134,9 @@ class LoseHosts:
         return [None] * len(items)
 
     async def _still_away(self, tx: Transaction, items: Sequence[LostHost]) -> list[AgentId]:
-        fences = {item.agent_id: item.fence for item in items}
-        rows = await _FENCES.all(tx.conn, ids=sorted(fences))
-        return [AgentId(row[0]) for row in rows if fences[AgentId(row[0])] == row[1]]
+        lost = {item.agent_id: item.fence for item in items}
+        now = await fences_of(tx.conn, lost)
+        return [agent_id for agent_id, fence in now.items() if lost[agent_id] == fence]
 
 
 class CancelCommands:

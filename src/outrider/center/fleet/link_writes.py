@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 import sqlalchemy as sa
 
-from outrider.center.fleet.rows import chunks
+from outrider.center.fleet.rows import chunks, fences_of
 from outrider.center.fleet.tag_rows import take_host_tags
 from outrider.center.fleet.writes import no_such_agent
 from outrider.center.store.bulk import Bulk
@@ -107,9 +107,6 @@ class _Known(msgspec.Struct):
 
 
 # When a whole site is cut off or comes back, thousands of hosts are written in one transaction.
-_FENCES: Final = Query(sa.select(agents.c.id, agents.c.link_epoch).where(one_of(agents.c.id, "ids")))
-
-
 @functools.cache
 def _update_of(names: tuple[str, ...]) -> Bulk:
     """Make the update of the agent `agent` that sets the other columns. The combinations are few."""
@@ -218,8 +215,7 @@ class EndLinks:
 
     async def apply(self, tx: Transaction, items: Sequence[Departure]) -> Sequence[bool]:
         """Return for each whether it was this link that ended; a newer link stays."""
-        rows = await _FENCES.all(tx.conn, ids=sorted({item.agent_id for item in items}))
-        fences = {AgentId(row[0]): row[1] for row in rows}
+        fences = await fences_of(tx.conn, {item.agent_id for item in items})
         results = [fences.get(item.agent_id) == item.fence for item in items]
         ended = [item for item, is_ended in zip(items, results, strict=True) if is_ended]
         await _update_of(("agent", "last_seen", "linked")).run(

@@ -212,6 +212,14 @@ async def fence_of(conn: Connection, agent_id: AgentId) -> int:
     return int(found.scalar_one_or_none() or 0)
 
 
+_FENCES: Final = Query(sa.select(agents.c.id, agents.c.link_epoch).where(one_of(agents.c.id, "ids")))
+
+
+async def fences_of(conn: Connection, ids: Collection[AgentId]) -> dict[AgentId, int]:
+    """Find the fences of some agents' newest links; agents that are gone are left out."""
+    return {AgentId(row[0]): row[1] for row in await _FENCES.all(conn, ids=sorted(ids))}
+
+
 async def count_agents(conn: Connection) -> int:
     """Count all agents."""
     return int((await conn.execute(sa.select(sa.func.count()).select_from(agents))).scalar_one())
