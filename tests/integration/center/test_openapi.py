@@ -54,12 +54,17 @@ def document(center: RunningCenter) -> BaseSchema:
 
 @pytest.fixture(scope="module")
 def known(center: RunningCenter) -> dict[str, str]:
-    """Give the ids of an agent and a command that exist."""
+    """Give the ids of an agent and a command that exist.
+
+    The command has ended: one that waits for a host that never comes keeps who asks with `wait` for a minute.
+    """
 
     async def make() -> dict[str, str]:
         async with open_api(center.url, center.tokens) as api:
             agent = await enrol(api)
-            return {"agent_id": agent.id, "command_id": await send(api, agent)}
+            command_id = await send(api, agent)
+            await api.post(f"/api/agents/{agent.id}/commands/{command_id}/cancel")
+            return {"agent_id": agent.id, "command_id": command_id}
 
     return asyncio.run(make())
 
