@@ -1,0 +1,10 @@
+"""Terminal sessions and their recordings."""
+
+from __future__ import annotations
+
+revision = "0009"
+down_revision = "0008"
+
+
+def upgrade() -> None:
+    """Make the tables."""
