@@ -1,0 +1,48 @@
+"""Two system calls that Python does not have: openat2(2), and the kind of a file system from fstatfs(2)."""
+
+import ctypes
+import errno
+import os
+import struct
+from typing import Final
+
+RESOLVE_NO_MAGICLINKS: Final = 0x02
+RESOLVE_BENEATH: Final = 0x08
+RESOLVE_IN_ROOT: Final = 0x10
+
+_OPENAT2: Final = 437
+"""The same number on every architecture that Python runs on, Alpha apart."""
+_STATFS_BYTES: Final = 512
+"""More than any architecture's struct statfs."""
+
+_libc: Final = ctypes.CDLL(None, use_errno=True)
+
+
+def openat2(folder: int, path: bytes, flags: int, resolve: int) -> int:
+    """Open `path` beneath the descriptor `folder`. Raises OSError: ENOSYS before Linux 5.6."""
+    mode = 0
+    how = struct.pack("=QQQ", flags | os.O_CLOEXEC, mode, resolve)
+    descriptor: int = _libc.syscall(
+        ctypes.c_long(_OPENAT2),
+        ctypes.c_int(folder),
+        ctypes.c_char_p(path),
+        ctypes.c_char_p(how),
+        ctypes.c_size_t(len(how)),
+    )
+    if descriptor < 0:
+        raise _error()
+    return descriptor
+
+
+def file_system_kind(descriptor: int) -> int:
+    """Return the magic number of the file system that an open file lies on. Raises OSError."""
+    buffer = ctypes.create_string_buffer(_STATFS_BYTES)
+    while _libc.fstatfs(ctypes.c_int(descriptor), buffer) != 0:
+        if ctypes.get_errno() != errno.EINTR:
+            raise _error()
+    return ctypes.c_ulong.from_buffer(buffer).value & 0xFFFFFFFF
+
+
+def _error() -> OSError:
+    number = ctypes.get_errno()
+    return OSError(number, os.strerror(number))
