@@ -19,6 +19,13 @@ KeyId = NewType("KeyId", str)
 ScheduleId = NewType("ScheduleId", str)
 FiringId = NewType("FiringId", str)
 DeviceId = NewType("DeviceId", str)
+TerminalId = NewType("TerminalId", str)
+RuleId = NewType("RuleId", str)
+ChannelId = NewType("ChannelId", str)
+SilenceId = NewType("SilenceId", str)
+AlertId = NewType("AlertId", str)
+OutageId = NewType("OutageId", str)
+NoticeId = NewType("NoticeId", str)
 
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 _TIME_CHARACTERS: Final = 9
@@ -71,6 +78,41 @@ def new_schedule_id(now: float) -> ScheduleId:
 def new_firing_id(now: float) -> FiringId:
     """Make the id of a schedule's firing at unix time `now`."""
     return FiringId(f"fire_{_tail(now)}")
+
+
+def new_rule_id(now: float) -> RuleId:
+    """Make the id of an alert rule made at unix time `now`."""
+    return RuleId(f"rule_{_tail(now)}")
+
+
+def new_channel_id(now: float) -> ChannelId:
+    """Make the id of an alert channel made at unix time `now`."""
+    return ChannelId(f"chan_{_tail(now)}")
+
+
+def new_silence_id(now: float) -> SilenceId:
+    """Make the id of a silence made at unix time `now`."""
+    return SilenceId(f"sil_{_tail(now)}")
+
+
+def new_alert_id(now: float) -> AlertId:
+    """Make the id of an alert that began at unix time `now`."""
+    return AlertId(f"alert_{_tail(now)}")
+
+
+def new_outage_id(now: float) -> OutageId:
+    """Make the id of an outage that began at unix time `now`."""
+    return OutageId(f"out_{_tail(now)}")
+
+
+def new_notice_id(now: float) -> NoticeId:
+    """Make the id of a notice written at unix time `now`."""
+    return NoticeId(f"ntc_{_tail(now)}")
+
+
+def new_terminal_id(now: float) -> TerminalId:
+    """Make the id of a terminal opened at unix time `now`."""
+    return TerminalId(f"term_{_tail(now)}")
 
 
 def has_shape(text: str, prefix: str) -> bool:
