@@ -29,6 +29,7 @@ from outrider.agent.enrol import Enroller
 from outrider.agent.enrolment_record import EnrolmentRecord
 from outrider.agent.folder import AgentFolder, FolderInUse, FolderLock
 from outrider.agent.host import ThisHost
+from outrider.agent.host_streams import HostStreams
 from outrider.agent.identity import keys
 from outrider.agent.link import Link
 from outrider.agent.membership import Membership, NotAMember
@@ -188,6 +189,7 @@ class Daemon:
             runs_as=host.runs_as,
             taken_over=work.take_over(self._take_handed()),
         )
+        host_streams = HostStreams(dial=door.stream, kinds={}, policy=policy, clock=clock)
         reception = Reception(
             who=who,
             host=host,
@@ -195,6 +197,7 @@ class Daemon:
             queue=queue,
             outputs=outputs,
             results=results,
+            streams=host_streams,
             connection=self.connection,
             center_time=center_time,
             clock=clock,
@@ -213,7 +216,7 @@ class Daemon:
         self.restarter.looks_after(queue, work, link)
         # Stopped in reverse order: the commands end first, while the link still tells of it.
         tree = Supervisor("member", clock=clock, rng=self._rng)
-        for service in (spool, outputs, results, link, queue):
+        for service in (spool, outputs, results, host_streams, link, queue):
             tree.add(service)
         return tree
 

@@ -26,7 +26,9 @@ from outrider.kit.nearest import nearest
 
 log = logs.get(__name__)
 
-ABILITIES: Final = (*sorted(REGISTRY), "files", "terminal", "transfers", "robots", "containers")
+STREAMED: Final = ("files", "logs", "metrics", "terminal")
+"""Abilities that are no command types: what they do travels on streams."""
+ABILITIES: Final = (*sorted(REGISTRY), *STREAMED, "transfers", "robots", "containers")
 _MAX_FILE: Final = 256 * 1024
 _OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
 
@@ -62,17 +64,23 @@ class Policy:
         """What the center may do here, by name."""
         if self.fault:
             return ()
-        return tuple(name for name in sorted(REGISTRY) if name not in self._rules.forbid)
+        return tuple(name for name in (*sorted(REGISTRY), *STREAMED) if name not in self._rules.forbid)
+
+    def forbids(self, ability: str) -> str:
+        """Return why this host does not do `ability`, naming the file, or an empty text when it does."""
+        if self.fault:
+            return self.fault
+        if ability in self._rules.forbid:
+            return f"This host's policy ({self._path}) forbids {ability}."
+        return ""
 
     def refusal(self, kind: str, params: Mapping[str, Any], runs_as: str) -> str:
         """Return why this command may not run here, naming the file, or an empty text when it may.
 
         `runs_as` is the user a command runs as when it names none.
         """
-        if self.fault:
-            return self.fault
-        if kind in self._rules.forbid:
-            return f"This host's policy ({self._path}) forbids {kind}."
+        if refusal := self.forbids(kind):
+            return refusal
         user = params.get("user") or runs_as
         if self._rules.users is not None and user not in self._rules.users:
             allowed = ", ".join(self._rules.users) or "nobody"

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from outrider.agent.center_time import CenterTime
 from outrider.agent.connection import Connection
+from outrider.agent.host_streams import HostStreams
 from outrider.agent.outputs import Outputs
 from outrider.agent.results import Results
 from outrider.agent.spool import Spool
@@ -70,6 +71,7 @@ class Reception:
         queue: TaskQueue,
         outputs: Outputs,
         results: Results,
+        streams: HostStreams,
         connection: Connection,
         center_time: CenterTime,
         clock: Clock,
@@ -83,6 +85,7 @@ class Reception:
         self._queue = queue
         self._outputs = outputs
         self._results = results
+        self._streams = streams
         self._connection = connection
         self._center_time = center_time
         self._clock = clock
@@ -156,8 +159,8 @@ class Reception:
                 self._outputs.watch(command_id, on=on)
             case ApprovalChanged(approval=approval):
                 await self._judged(approval)
-            case StreamWanted(kind=kind):
-                log.warning("the center wants a stream of a kind this agent has not", kind=kind)
+            case StreamWanted():
+                self._streams.wanted(message)
             case _:
                 log.warning("the center said something unexpected", message=type(message).__name__)
 
@@ -169,6 +172,7 @@ class Reception:
     async def removed(self, detail: str) -> None:
         """Take in that the center has deleted this agent: its key is dead, and it is not to ask again."""
         self._connection.enter(ConnectionState.NOT_CONFIGURED, detail)
+        self._streams.end_all(detail)
         await self._queue.dismiss(detail)
         await self._forget(detail)
 
@@ -177,4 +181,5 @@ class Reception:
         if approval is Approval.APPROVED:
             await self._queue.open_gate()
         else:
+            self._streams.end_all("This host is not approved at the center.")
             await self._queue.close_gate()

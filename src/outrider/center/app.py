@@ -54,6 +54,7 @@ from outrider.center.dispatches.routes import router as dispatch_routes
 from outrider.center.dispatches.runner import DispatchRunner
 from outrider.center.dispatches.service import DispatchService
 from outrider.center.dispatches.writes import AdvanceDispatches, CreateDispatches, HoldAgain, Release
+from outrider.center.fleet.approval import Approved
 from outrider.center.fleet.link_writes import Departure
 from outrider.center.fleet.presence import Presence
 from outrider.center.fleet.routes import router as fleet_routes
@@ -69,6 +70,7 @@ from outrider.center.http.entry import Entry
 from outrider.center.http.event_streams import EventStreams
 from outrider.center.http.server import Listener
 from outrider.center.link.endpoint import PATH, STREAMS_PATH, LinkEndpoint
+from outrider.center.link.host_streams import HostStreams
 from outrider.center.link.hub import Hub
 from outrider.center.link.streams import StreamEndpoint
 from outrider.center.listening import addresses, names, open_authority
@@ -158,8 +160,16 @@ class Center:
             restored=standing.was_restored,
         )
         self.delivery = Delivery(store, self.hub)
+        self.host_streams = HostStreams(self.hub, clock, Approved(store))
         self.fleet = FleetService(
-            store, self.presence, self.hub, blobs, clock, pins=pins, on_approved=self.delivery.wake
+            store,
+            self.presence,
+            self.hub,
+            blobs,
+            clock,
+            pins=pins,
+            on_approved=self.delivery.wake,
+            on_barred=self.host_streams.end_all,
         )
         self.feed = Feed(self._watch)
         self.outputs = Outputs(store, blobs)
@@ -220,7 +230,9 @@ class Center:
             Counted(self.routes, self.health),
             {
                 PATH: LinkEndpoint(side, self.hub, clock, heartbeat=settings.heartbeat),
-                STREAMS_PATH: StreamEndpoint(side, {"output": OutputSink(store, reports, self.feed)}, clock),
+                STREAMS_PATH: StreamEndpoint(
+                    side, {"output": OutputSink(store, reports, self.feed)}, self.host_streams, clock
+                ),
             },
         )
 
@@ -234,6 +246,7 @@ class Center:
         for service in (
             self.event_log,
             self.presence,
+            self.host_streams,
             self.expiry,
             self.resending,
             self.dispatch_runner,

@@ -8,9 +8,13 @@
     ├── Forbidden            who asks is known and may not
     ├── NotFound             the thing named does not exist
     ├── Conflict             the thing's state does not allow it
+    │   └── HostAway         the host has no open link now
     ├── TooLarge             more bytes than are taken
+    ├── NoSpace              the disk that should take it is full
     ├── Throttled            too many tries; says when to come back
     ├── Unavailable          a part that is needed is away; try again
+    │   └── StreamLost       the connection to a host broke while it was used
+    ├── HostFault            a host failed at what it was asked for, for no reason it can name
     └── LinkFault            the other side of a link broke the protocol
         ├── NoCommonVersion  the version ranges do not overlap
         └── LinkRefused      the center does not want this link
@@ -20,7 +24,7 @@ Families that belong to one feature subclass these beside that feature.
 """
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 
 class OutriderError(Exception):
@@ -77,10 +81,22 @@ class Conflict(OutriderError):
     code = "conflict"
 
 
+class HostAway(Conflict):
+    """The host has no open link now, and what was asked for needs one."""
+
+    code = "host_away"
+
+
 class TooLarge(OutriderError):
     """More bytes than are taken. `fields`: limit."""
 
     code = "too_large"
+
+
+class NoSpace(OutriderError):
+    """The disk that should take what was sent is full, or the owner's share of it."""
+
+    code = "no_space"
 
 
 class Throttled(OutriderError):
@@ -93,6 +109,18 @@ class Unavailable(OutriderError):
     """A part that is needed is away for now; the same request may work later."""
 
     code = "unavailable"
+
+
+class StreamLost(Unavailable):
+    """The connection to a host broke, or the host fell silent, while it was used."""
+
+    code = "stream_lost"
+
+
+class HostFault(OutriderError):
+    """A host failed at what it was asked for in a way nobody foresaw; its log says more."""
+
+    code = "host_fault"
 
 
 class LinkFault(OutriderError):
@@ -111,3 +139,25 @@ class LinkRefused(LinkFault):
     """The center does not want this link. `fields`: reason, retry_after."""
 
     code = "link_refused"
+
+
+_NEVER_TOLD: Final = (Unauthenticated, LinkFault)
+_LONGEST_DETAIL: Final = 2_000
+
+
+def told(code: str, detail: str, fields: Mapping[str, Any]) -> OutriderError:
+    """Make the error that the other side of a stream has told of, by its code.
+
+    A code nobody knows here, or one that would say something of who asks, becomes a `HostFault`.
+    """
+    kind = _by_code(OutriderError, code)
+    if kind is None or issubclass(kind, _NEVER_TOLD) or kind.__init__ is not OutriderError.__init__:
+        kind = HostFault
+    return kind(detail[:_LONGEST_DETAIL], **{name: fields[name] for name in fields if name != "detail"})
+
+
+def _by_code(root: type[OutriderError], code: str) -> type[OutriderError] | None:
+    if root.code == code:
+        return root
+    found = (_by_code(kind, code) for kind in root.__subclasses__())
+    return next((kind for kind in found if kind is not None), None)

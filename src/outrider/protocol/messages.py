@@ -158,6 +158,24 @@ class Finished(Message, frozen=True, kw_only=True, tag="finished"):
     stderr: OutputEnd = OutputEnd()
 
 
+class MinuteRow(msgspec.Struct, frozen=True, array_like=True):
+    """A minute of a host's readings: its number since 1970, and its series (domain.telemetry.series)."""
+
+    number: Annotated[int, Meta(ge=0, lt=2**40)]
+    data: Annotated[bytes, Meta(max_length=16 * 1024)]
+
+
+class Minutes(Message, frozen=True, kw_only=True, tag="minutes"):
+    """Minutes that the center has not confirmed. `latest` is the newest snapshot, packed, where it is due.
+
+    Answered with `MinutesTaken`. Said with `optional`: a center that does not know it passes over it.
+    """
+
+    rows: Annotated[tuple[MinuteRow, ...], Meta(max_length=64)]
+    latest: Annotated[bytes, Meta(max_length=64 * 1024)] = b""
+    optional: bool = False
+
+
 class FactsChanged(Message, frozen=True, kw_only=True, tag="facts"):
     """The host's facts are no longer those of the hello."""
 
@@ -242,6 +260,12 @@ class ResultsConfirmed(Message, frozen=True, kw_only=True, tag="results_ok"):
     seen: CenterSeen | None = None
 
 
+class MinutesTaken(Message, frozen=True, kw_only=True, tag="minutes_ok"):
+    """These minutes are on the center's disk, or are none it keeps: the agent need not."""
+
+    numbers: tuple[int, ...]
+
+
 class ApprovalChanged(Message, frozen=True, kw_only=True, tag="approval"):
     """An administrator has approved or declined this agent."""
 
@@ -255,15 +279,15 @@ class Removed(Message, frozen=True, kw_only=True, tag="removed"):
 
 
 class StreamWanted(Message, frozen=True, kw_only=True, tag="stream"):
-    """Dial a stream: `kind` says what it carries, `ref` what it is about, `token` opens it once."""
+    """Dial a stream: `kind` says what it carries, `request` what is wanted of it, `token` opens it once."""
 
     stream_id: str
     kind: str
-    ref: str
     token: str
+    request: msgspec.Raw
 
 
-FromAgent = Hello | Heartbeat | Accepted | Started | Output | Finished | FactsChanged
+FromAgent = Hello | Heartbeat | Accepted | Started | Output | Finished | Minutes | FactsChanged
 FromCenter = (
     Welcome
     | Refused
@@ -274,6 +298,7 @@ FromCenter = (
     | Watch
     | OutputConfirmed
     | ResultsConfirmed
+    | MinutesTaken
     | ApprovalChanged
     | Removed
     | StreamWanted

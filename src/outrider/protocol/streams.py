@@ -1,9 +1,13 @@
 """Streams: connections of their own for what can grow, so that bulk never delays a command.
 
-A stream is a WebSocket that whoever dials the link dials too. Its first frame is `Open`; then data
-flows one way in numbered channels, and credit flows back. The sender never has more than the
-receiver's window of bytes on the way; the receiver grants again what it has stored or passed on.
-Frames are msgpack of one tagged union. The two classes here are the rules, without I/O.
+A stream is a WebSocket that whoever dials the link dials too. Its first frame is `Open`; then what it
+carries flows, and credit flows back: a sender never has more than the receiver's window on the way, and the
+receiver grants again what it has stored or passed on. Frames are msgpack of one tagged union.
+
+Two sorts of streams exist. A command's output is brought by the agent, one way, in numbered channels whose
+bytes are confirmed (`Data`; the two classes here are its rules, without I/O). All others the center asks for
+with the link's `StreamWanted`, and both sides speak: messages (`Say`) and bytes (`Piece`), as
+`open_stream.OpenStream` has them.
 """
 
 from typing import Any, Final
@@ -15,7 +19,10 @@ from outrider.protocol.messages import MAX_CHUNK, Channel, Offset
 from outrider.protocol.version import VersionRange
 
 WINDOW: Final = 256 * 1024
-MAX_STREAM_FRAME: Final = MAX_CHUNK + 4096
+"""Bytes that a receiver takes before it has to grant more, unless it says otherwise."""
+MAX_PIECE: Final = 256 * 1024
+"""The most bytes in one piece or message of a stream that was asked for."""
+MAX_STREAM_FRAME: Final = MAX_PIECE + 4096
 
 
 class _Frame(msgspec.Struct, frozen=True, kw_only=True, tag_field="t", omit_defaults=True):
@@ -23,7 +30,10 @@ class _Frame(msgspec.Struct, frozen=True, kw_only=True, tag_field="t", omit_defa
 
 
 class Open(_Frame, frozen=True, kw_only=True, tag="open"):
-    """The sender says what the stream carries (`kind`) and what it is about (`ref`)."""
+    """The agent says what the stream carries (`kind`) and what it is about (`ref`).
+
+    A stream that the center asked for is opened with its id as `ref` and the `token` that came with it.
+    """
 
     versions: VersionRange
     kind: str
@@ -47,6 +57,18 @@ class Data(_Frame, frozen=True, kw_only=True, tag="data"):
     kept: bool = True
 
 
+class Piece(_Frame, frozen=True, kw_only=True, tag="piece"):
+    """Bytes, in order."""
+
+    data: bytes
+
+
+class Say(_Frame, frozen=True, kw_only=True, tag="say"):
+    """A message of the stream's kind, in order with the pieces."""
+
+    body: msgspec.Raw
+
+
 class End(_Frame, frozen=True, kw_only=True, tag="end"):
     """Nothing more comes from this side."""
 
@@ -56,9 +78,10 @@ class Fail(_Frame, frozen=True, kw_only=True, tag="fail"):
 
     code: str
     detail: str
+    fields: dict[str, Any] = {}
 
 
-StreamFrame = Open | Grant | Data | End | Fail
+StreamFrame = Open | Grant | Data | Piece | Say | End | Fail
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(StreamFrame)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from outrider.agent.policy import PolicyFile
+from outrider.agent.policy import STREAMED, PolicyFile
 from outrider.domain.command_types import REGISTRY
 
 
@@ -24,7 +24,7 @@ def test_without_a_file_everything_is_allowed(path: Path) -> None:
     """No file means no rule beyond the center's."""
     policy = PolicyFile(path).current()
     assert policy.refusal("shell", {}, "root") == ""
-    assert policy.abilities == tuple(sorted(REGISTRY))
+    assert policy.abilities == (*sorted(REGISTRY), *STREAMED)
 
 
 def test_a_forbidden_type_is_refused_by_name(path: Path) -> None:

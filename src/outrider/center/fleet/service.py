@@ -114,10 +114,12 @@ class FleetService:
         *,
         pins: frozenset[str],
         on_approved: Callable[[AgentId], Awaitable[None]],
+        on_barred: Callable[[AgentId, str], None],
     ) -> None:
         """Take the parts; `pins` are those of the center's CA, empty without TLS.
 
-        `on_approved` sends what has waited for an agent that may work from now on.
+        `on_approved` sends what has waited for an agent that may work from now on; `on_barred` ends what is
+        under way with one that may not any more, and is told why.
         """
         self._store = store
         self._presence = presence
@@ -126,6 +128,7 @@ class FleetService:
         self._clock = clock
         self._pins = pins
         self._on_approved = on_approved
+        self._on_barred = on_barred
         self._failures: KeyedLimiter[str] = KeyedLimiter(0.2, 20, clock, max_keys=10_000)
 
     # --- enrolment keys
@@ -355,6 +358,8 @@ class FleetService:
             self._hub.post(AgentId(agent_id), (ApprovalChanged(approval=approval),))
             if approval is Approval.APPROVED:
                 await self._on_approved(AgentId(agent_id))
+            else:
+                self._on_barred(AgentId(agent_id), f"The agent was declined by {by.name}.")
         return await self.detail(agent_id)
 
     async def delete(self, agent_id: str, by: Actor) -> None:
@@ -362,6 +367,7 @@ class FleetService:
         known = AgentId(agent_id)
         blobs = await self._store.writer.submit(writes.DELETE_AGENTS, writes.Deletion(agent_id=known, by=by))
         self._presence.forget(known)
+        self._on_barred(known, f"The agent was deleted by {by.name}.")
         self._hub.post(known, (Removed(detail=f"Deleted at the center by {by.name}."),))
         link = self._hub.get(known)
         if link is not None:

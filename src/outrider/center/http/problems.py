@@ -30,6 +30,8 @@ STATUS: Final[dict[type[errors.OutriderError], int]] = {
     errors.NotFound: 404,
     errors.Conflict: 409,
     errors.TooLarge: 413,
+    errors.NoSpace: 507,
+    errors.HostFault: 502,
     errors.Throttled: 429,
     errors.Unavailable: 503,
     errors.LinkFault: 400,

@@ -1,4 +1,7 @@
-"""The WebSocket of streams: `/api/agents/streams`. What a stream carries is its kind's affair."""
+"""The WebSocket of streams: `/api/agents/streams`. What a stream carries is its kind's affair.
+
+Streams that agents bring by themselves have a sink; the others were asked for (`host_streams`).
+"""
 
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -6,6 +9,7 @@ from typing import Any, Protocol
 from litestar.types import Receive, Scope, Send
 
 from outrider.center.link.endpoint import credentials, deny
+from outrider.center.link.host_streams import HostStreams
 from outrider.domain.errors import LinkFault, OutriderError
 from outrider.domain.ids import AgentId
 from outrider.kit import logs
@@ -38,11 +42,14 @@ class Sink(Protocol):
 class StreamEndpoint:
     """The ASGI application behind the streams' path."""
 
-    def __init__(self, door: Door, sinks: Mapping[str, Sink], clock: Clock) -> None:
-        """Take who checks keys, and what takes each kind in."""
+    def __init__(
+        self, door: Door, sinks: Mapping[str, Sink], host_streams: HostStreams, clock: Clock
+    ) -> None:
+        """Take who checks keys, what takes each kind in, and where streams were asked for."""
         self._clock = clock
         self._door = door
         self._sinks = sinks
+        self._host_streams = host_streams
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one stream until it ends."""
@@ -77,7 +84,8 @@ class StreamEndpoint:
         agree(SPOKEN, opening.versions)
         sink = self._sinks.get(opening.kind)
         if sink is None:
-            raise LinkFault(f"There is no stream of kind {opening.kind[:40]!r}.")
+            await self._carry(agent_id, opening, receive, put)
+            return
         await sink.check(agent_id, opening.ref)
         receiver = streams.StreamReceiver()
         await put({"type": "websocket.send", "bytes": streams.encode(receiver.open())})
@@ -97,6 +105,18 @@ class StreamEndpoint:
                     return
                 case _:
                     raise LinkFault("Only data, end and fail may follow.")
+
+    async def _carry(self, agent_id: AgentId, opening: streams.Open, receive: Receive, put: Any) -> None:
+        async def put_frame(frame: bytes) -> None:
+            await put({"type": "websocket.send", "bytes": frame})
+
+        async def get_frame() -> bytes | None:
+            event: Any = await receive()
+            data: bytes | None = event.get("bytes")
+            return data
+
+        await self._host_streams.carry(agent_id, opening, put_frame, get_frame)
+        await put({"type": "websocket.close", "code": NORMAL, "reason": "over"})
 
 
 async def _next(receive: Receive) -> streams.StreamFrame | None:
