@@ -6,7 +6,10 @@ from typing import Any, Final
 
 import msgspec
 
+from outrider.domain.command_types.faults import ParamFault
+from outrider.domain.command_types.kill import KillParams
 from outrider.domain.command_types.ping import PingParams
+from outrider.domain.command_types.processes import ProcessesParams
 from outrider.domain.command_types.script import ScriptParams
 from outrider.domain.command_types.shell import ShellParams
 from outrider.domain.command_types.system_info import SystemInfoParams
@@ -26,7 +29,19 @@ class CommandType(msgspec.Struct, frozen=True, kw_only=True):
 REGISTRY: Final[dict[str, CommandType]] = {
     kind.name: kind
     for kind in (
+        CommandType(
+            name="kill",
+            params=KillParams,
+            role=Role.OPERATOR,
+            summary="Send a signal to a process, or to processes by name.",
+        ),
         CommandType(name="ping", params=PingParams, role=Role.OPERATOR, summary="Ask the agent to answer."),
+        CommandType(
+            name="processes",
+            params=ProcessesParams,
+            role=Role.OPERATOR,
+            summary="List what runs on the host.",
+        ),
         CommandType(
             name="script",
             params=ScriptParams,
@@ -74,7 +89,11 @@ def parse_params(name: str, params: Any) -> msgspec.Struct:
     try:
         return msgspec.convert(params, kind.params)
     except msgspec.ValidationError as error:
-        field, reason = _field_of(str(error))
+        fault = error.__cause__
+        if isinstance(fault, ParamFault):
+            field, reason = fault.field, str(fault)
+        else:
+            field, reason = _field_of(str(error))
         raise BadParams(f"Parameter {field} of {name}: {reason}.", field=field, reason=reason) from None
 
 

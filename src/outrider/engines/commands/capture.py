@@ -17,7 +17,7 @@ import re
 import struct
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from outrider.domain.output import HEAD_BYTES, STREAM_NAMES, TAIL_BYTES, extent
 from outrider.kit import logs
@@ -33,6 +33,19 @@ _TOTAL: Final = struct.Struct("<Q")
 _RING_BYTES: Final = TAIL_BYTES + PIECE_BYTES
 _RING_START: Final = _HEADER.size + HEAD_BYTES
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,80}")
+
+
+class Sink(Protocol):
+    """What takes in the output of a process."""
+
+    @property
+    def fault(self) -> str:
+        """Why output is no longer kept, as a sentence; empty while all is well."""
+        ...
+
+    def write(self, channel: int, data: bytes) -> None:
+        """Take in what was written to `channel`. Never raises."""
+        ...
 
 
 class Capture:

@@ -14,13 +14,15 @@ from outrider.engines.commands.execution import Execution, ProcessExecution
 from outrider.engines.commands.handover import ProcessHandover
 from outrider.engines.commands.script_folder import sweep_scripts
 from outrider.engines.commands.surroundings import Surroundings
-from outrider.engines.commands.types import ping, script, shell, system_info
+from outrider.engines.commands.types import kill, ping, processes, script, shell, system_info
 from outrider.kit.clock import Clock
 
 Begin = Callable[[Assignment[Any]], Execution]
 
 BEGIN: Final[Mapping[str, Begin]] = {
+    "kill": kill.begin,
     "ping": ping.begin,
+    "processes": processes.begin,
     "script": script.begin,
     "shell": shell.begin,
     "system_info": system_info.begin,

@@ -12,7 +12,7 @@ from outrider.domain.command_states import CommandState
 from outrider.domain.errors import Conflict
 from outrider.domain.ids import CommandId
 from outrider.domain.output import STDERR, STDOUT
-from outrider.engines.commands.capture import Capture
+from outrider.engines.commands.capture import Sink
 from outrider.engines.commands.ending import KILL_PATIENCE, TERM_GRACE, Ended, end_processes
 from outrider.engines.commands.handover import ProcessHandover
 from outrider.engines.commands.leftovers import ProcessRecord
@@ -101,7 +101,7 @@ class ProcessExecution:
     """
 
     def __init__(
-        self, command_id: CommandId, timeout: float, capture: Capture, surroundings: Surroundings
+        self, command_id: CommandId, timeout: float, capture: Sink, surroundings: Surroundings
     ) -> None:
         """Use `of` or `take_over`."""
         self._command_id = command_id
@@ -123,7 +123,7 @@ class ProcessExecution:
         self._handed_over = False
 
     @classmethod
-    def of(cls, spec: ProcessSpec, capture: Capture, surroundings: Surroundings) -> Self:
+    def of(cls, spec: ProcessSpec, capture: Sink, surroundings: Surroundings) -> Self:
         """Prepare the execution of `spec`; nothing happens before `run`."""
         execution = cls(spec.command_id, spec.params.timeout, capture, surroundings)
         execution._start = ProcessStart(spec, surroundings)
@@ -132,7 +132,7 @@ class ProcessExecution:
         return execution
 
     @classmethod
-    def take_over(cls, handover: ProcessHandover, capture: Capture, surroundings: Surroundings) -> Self:
+    def take_over(cls, handover: ProcessHandover, capture: Sink, surroundings: Surroundings) -> Self:
         """Go on with a command that the image before this one has handed over.
 
         When the process is not our child (the agent did not restart in place), `run` says `interrupted`; what
@@ -487,7 +487,7 @@ def _is_pipe(descriptor: int) -> bool:
         return False
 
 
-def _inherited_pump(descriptor: int | None, channel: int, capture: Capture) -> OutputPump:
+def _inherited_pump(descriptor: int | None, channel: int, capture: Sink) -> OutputPump:
     if descriptor is not None:
         os.set_inheritable(descriptor, False)  # noqa: FBT003 - the standard library's signature
     return OutputPump(descriptor, channel, capture)

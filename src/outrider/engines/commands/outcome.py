@@ -10,8 +10,9 @@ class Outcome:
     """The one end of a command.
 
     `state` is final. A process that ended by itself gives `exit_code`, one that was killed `signal`; a
-    command without a process that did its work gives exit code 0. `reason` is for people: why the command is
-    not `succeeded` (and what to do), and what the host had to do about things the command left behind.
+    command without a process gives exit code 0 when it did its work and 1 when it could not. `reason` is for
+    people: why the command is not `succeeded` (and what to do), and what the host had to do about things the
+    command left behind.
     """
 
     state: CommandState

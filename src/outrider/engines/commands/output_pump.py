@@ -6,20 +6,20 @@ import fcntl
 import os
 from typing import Final
 
-from outrider.engines.commands.capture import PIECE_BYTES, Capture
+from outrider.engines.commands.capture import PIECE_BYTES, Sink
 
 _BURST_BYTES: Final = 1024 * 1024
 _REST_SECONDS: Final = 0.005
 
 
 class OutputPump:
-    """Reads one pipe, one piece for each turn of the loop, into one channel of a capture.
+    """Reads one pipe, one piece for each turn of the loop, into one channel of a capture or another sink.
 
     After each burst it rests, so that a process that floods its output is slowed by its pipe (to some 200
     MB/s) and never takes the whole processor from the agent. It owns the descriptor until `give_up`.
     """
 
-    def __init__(self, descriptor: int | None, channel: int, capture: Capture) -> None:
+    def __init__(self, descriptor: int | None, channel: int, capture: Sink) -> None:
         """None stands for a pipe that has come to its end."""
         self._descriptor = descriptor
         self._channel = channel

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
@@ -33,10 +33,10 @@ class ProcessStat:
 
 
 def read_stat(pid: int) -> ProcessStat | None:
-    """Return what /proc says of `pid`, or None when there is no such process."""
+    """Return what /proc says of `pid`, or None when there is no such process or this user may not see it."""
     try:
         text = Path(f"/proc/{pid}/stat").read_bytes()
-    except (FileNotFoundError, ProcessLookupError):
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
         return None
     # The program's name, in brackets, may hold anything, also blanks and brackets.
     fields = text[text.rindex(b")") + 2 :].split()
@@ -51,7 +51,7 @@ def read_stat(pid: int) -> ProcessStat | None:
 
 
 def living_processes() -> Iterator[ProcessStat]:
-    """Walk all processes that have not ended."""
+    """Walk all processes that have not ended and that this user may see."""
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and (stat := read_stat(int(entry.name))) is not None and not stat.is_dead:
             yield stat
@@ -100,7 +100,7 @@ class ProcessHandle:
             return None
         return cls(stat, descriptor)
 
-    def send(self, *numbers: signal.Signals) -> bool:
+    def send(self, *numbers: int) -> bool:
         """Send signals in this order; False when this user may not. A process that has gone is fine."""
         try:
             for number in numbers:
@@ -113,13 +113,20 @@ class ProcessHandle:
 
     async def gone(self) -> None:
         """Return once the process has ended."""
-        loop = asyncio.get_running_loop()
         ended = asyncio.Event()
-        loop.add_reader(self._descriptor, ended.set)
+        self.watch(ended.set)
         try:
             await ended.wait()
         finally:
-            loop.remove_reader(self._descriptor)
+            self.unwatch()
+
+    def watch(self, ended: Callable[[], None]) -> None:
+        """Call `ended`, again and again, from when the process has ended until `unwatch`."""
+        asyncio.get_running_loop().add_reader(self._descriptor, ended)
+
+    def unwatch(self) -> None:
+        """Call nobody any more."""
+        asyncio.get_running_loop().remove_reader(self._descriptor)
 
     def release(self) -> None:
         """Give the pidfd back."""

@@ -5,20 +5,17 @@ from functools import partial
 import msgspec
 
 from outrider.domain.command_types.system_info import SystemInfoParams
-from outrider.engines.commands.answer import AnswerExecution
 from outrider.engines.commands.assignment import Assignment
 from outrider.engines.commands.execution import Execution
+from outrider.engines.commands.steps import Answer, Steps, steps_of
 from outrider.engines.telemetry.inventory import read_inventory
 
 
 def begin(assignment: Assignment[SystemInfoParams]) -> Execution:
     """Prepare the look at the host."""
-    return AnswerExecution(
-        partial(_describe, assignment.surroundings.agent_version),
-        assignment.capture,
-        assignment.surroundings.clock,
-    )
+    return steps_of(assignment, partial(_describe, assignment.surroundings.agent_version))
 
 
-def _describe(agent_version: str) -> bytes:
-    return msgspec.json.format(msgspec.json.encode(read_inventory(agent_version)), indent=2) + b"\n"
+async def _describe(agent_version: str, steps: Steps) -> Answer:
+    inventory = await steps.in_thread(partial(read_inventory, agent_version))
+    return Answer(stdout=msgspec.json.format(msgspec.json.encode(inventory), indent=2) + b"\n")

@@ -1,0 +1,64 @@
+"""The parameters of `processes` and `kill`: what belongs together, and whom no signal may be meant for."""
+
+import signal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from outrider.domain.command_types import parse_params
+from outrider.domain.command_types.faults import ParamFault
+from outrider.domain.command_types.kill import signal_number
+from outrider.domain.errors import BadParams
+
+
+@pytest.mark.parametrize(
+    ("params", "field", "said"),
+    [
+        ({}, "pid", "either"),
+        ({"pid": 5, "name": "x", "count": 1}, "pid", "either"),
+        ({"pid": 1}, "pid", "keeps the host running"),
+        ({"pid": 0}, "pid", "groups"),
+        ({"pid": -7}, "pid", "groups"),
+        ({"pid": 5, "count": 1}, "count", "one process"),
+        ({"name": "x"}, "count", "is needed"),
+        ({"name": "x", "count": 0}, "count", ">= 1"),
+        ({"name": "x", "count": 1, "start_ticks": 9}, "start_ticks", "goes with `pid`"),
+        ({"pid": 5, "signal": "TERMINATE"}, "signal", "TERMINATE"),
+        ({"pid": 5, "signal": ""}, "signal", "there is no"),
+        ({"pid": 5, "signal": 0}, "signal", "1 to 64"),
+        ({"pid": 5, "signal": 65}, "signal", "1 to 64"),
+        ({"pid": 5, "signal": True}, "signal", "Expected"),
+        ({"pid": 5, "escalate": True}, "escalate", "wait"),
+        ({"pid": 5, "wait": 301}, "wait", "300"),
+    ],
+)
+def test_what_kill_refuses(params: dict[str, Any], field: str, said: str) -> None:
+    """Each rule names its field and says what to give instead; nothing of it reaches a host."""
+    with pytest.raises(BadParams) as refused:
+        parse_params("kill", params)
+    assert refused.value.fields["field"] == field
+    assert said in refused.value.detail
+
+
+@given(st.integers(max_value=1))
+def test_no_number_below_two_is_a_process(pid: int) -> None:
+    """Process 1, the own group (0), everybody (-1) and groups are never meant."""
+    with pytest.raises(BadParams):
+        parse_params("kill", {"pid": pid})
+
+
+@pytest.mark.parametrize("given_as", ["HUP", "hup", "SIGHUP", "sighup", "1", 1])
+def test_a_signal_by_name_or_number(given_as: str | int) -> None:
+    """However it is written, it is the same signal."""
+    assert signal_number(given_as) == signal.SIGHUP
+
+
+@given(st.one_of(st.text(), st.integers()))
+def test_anything_is_a_signal_or_refused(text: str | int) -> None:
+    """A number from 1 to 64 or a ParamFault, and nothing else."""
+    try:
+        assert 1 <= signal_number(text) <= 64
+    except ParamFault as fault:
+        assert fault.field == "signal"
