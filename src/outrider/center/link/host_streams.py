@@ -65,11 +65,15 @@ class HostStreams:
         """Keep open streams alive, and end those whose host has fallen silent, until cancelled."""
         async with self._tasks:
             ready()
-            while True:
-                await self._clock.sleep(TICK)
+            try:
+                while True:
+                    await self._clock.sleep(TICK)
+                    for stream in list(self._open):
+                        stream.tick()
+                        self._tasks.begin("alive", _stay_alive(stream))
+            finally:
                 for stream in list(self._open):
-                    stream.tick()
-                    self._tasks.begin("alive", _stay_alive(stream))
+                    stream.fail(StreamLost("The center is stopping."))
 
     @asynccontextmanager
     async def open(
