@@ -43,6 +43,7 @@ from outrider.agent.results import Results
 from outrider.agent.settings import AgentSettings, load_settings
 from outrider.agent.spool import Spool
 from outrider.agent.task_queue import TaskQueue
+from outrider.agent.telemetry.telemetry import Telemetry
 from outrider.agent.work import CommandWork, Handover
 from outrider.domain.connection_states import ConnectionState
 from outrider.domain.ids import AgentId, DeviceId
@@ -189,7 +190,17 @@ class Daemon:
             runs_as=host.runs_as,
             taken_over=work.take_over(self._take_handed()),
         )
-        host_streams = HostStreams(dial=door.stream, kinds={}, policy=policy, clock=clock)
+        telemetry = Telemetry(
+            agent_id=record.agent_id,
+            file=self._folder.minutes,
+            voice=link,
+            center_time=center_time,
+            policy=policy,
+            clock=clock,
+        )
+        host_streams = HostStreams(
+            dial=door.stream, kinds={"metrics": telemetry.stream}, policy=policy, clock=clock
+        )
         reception = Reception(
             who=who,
             host=host,
@@ -198,6 +209,7 @@ class Daemon:
             outputs=outputs,
             results=results,
             streams=host_streams,
+            telemetry=telemetry,
             connection=self.connection,
             center_time=center_time,
             clock=clock,
@@ -216,7 +228,7 @@ class Daemon:
         self.restarter.looks_after(queue, work, link)
         # Stopped in reverse order: the commands end first, while the link still tells of it.
         tree = Supervisor("member", clock=clock, rng=self._rng)
-        for service in (spool, outputs, results, host_streams, link, queue):
+        for service in (spool, *telemetry.services, outputs, results, host_streams, link, queue):
             tree.add(service)
         return tree
 

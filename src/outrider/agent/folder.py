@@ -16,7 +16,9 @@ class AgentFolder:
         self.captures = path / "captures"
         self.scratch = path / "scratch"
         self.enrolment = path / "enrolment.json"
+        self.minutes = path / "minutes"
         self.center_ca = path / "center-ca.pem"
+        self.terminals = path / "terminals"
         self.lock = path / "lock"
 
     def make(self) -> None:

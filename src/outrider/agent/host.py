@@ -37,9 +37,12 @@ class ThisHost:
             abilities=self._policy.current().abilities,
         )
 
-    def readings(self) -> Readings:
-        """Return the host's load since the last call."""
-        load = self._load.read()
+    def readings(self) -> Readings | None:
+        """Return the host's load since the last call; None where /proc does not tell it."""
+        try:
+            load = self._load.read()
+        except OSError:
+            return None
         return Readings(
             cpu_percent=load.cpu_percent,
             mem_percent=load.mem_percent,

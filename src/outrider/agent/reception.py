@@ -12,6 +12,7 @@ from outrider.agent.outputs import Outputs
 from outrider.agent.results import Results
 from outrider.agent.spool import Spool
 from outrider.agent.task_queue import TaskQueue
+from outrider.agent.telemetry.telemetry import Telemetry
 from outrider.domain.connection_states import Approval, ConnectionState
 from outrider.domain.identity import Identity
 from outrider.domain.ids import AgentId, DeviceId
@@ -24,6 +25,7 @@ from outrider.protocol.messages import (
     Facts,
     FromCenter,
     Hello,
+    MinutesTaken,
     OutputConfirmed,
     Readings,
     ResultsConfirmed,
@@ -43,8 +45,8 @@ class Host(Protocol):
         """Return what the host says of itself now. Blocks."""
         ...
 
-    def readings(self) -> Readings:
-        """Return the host's load now."""
+    def readings(self) -> Readings | None:
+        """Return the host's load now; None where it can't be told."""
         ...
 
 
@@ -72,6 +74,7 @@ class Reception:
         outputs: Outputs,
         results: Results,
         streams: HostStreams,
+        telemetry: Telemetry,
         connection: Connection,
         center_time: CenterTime,
         clock: Clock,
@@ -86,6 +89,7 @@ class Reception:
         self._outputs = outputs
         self._results = results
         self._streams = streams
+        self._telemetry = telemetry
         self._connection = connection
         self._center_time = center_time
         self._clock = clock
@@ -122,14 +126,15 @@ class Reception:
             machine=who.machine,
         )
 
-    def readings(self) -> Readings:
-        """Return the load that a heartbeat carries."""
-        return self._host.readings()
+    def readings(self) -> Readings | None:
+        """Return the load that a heartbeat carries: the newest reading, before the first one a look at it."""
+        return self._telemetry.readings() or self._host.readings()
 
     async def opened(self, welcome: Welcome, *, asked: float, answered: float) -> None:
         """Tell every part that there is a link, and what the center has said of this agent."""
         self._center_time.restart()
         self._center_time.measured(asked=asked, answered=answered, center=welcome.time)
+        self._telemetry.link_opened()
         await self._spool.saw(welcome.seen)
         if welcome.new_spool:
             log.warning("the center calls this spool an old copy: nothing from it is started")
@@ -157,6 +162,8 @@ class Reception:
                 self._outputs.confirmed(command_id, channel, offset)
             case Watch(id=command_id, on=on):
                 self._outputs.watch(command_id, on=on)
+            case MinutesTaken(numbers=numbers):
+                self._telemetry.taken(numbers)
             case ApprovalChanged(approval=approval):
                 await self._judged(approval)
             case StreamWanted():

@@ -81,8 +81,8 @@ class Teller(Protocol):
         """Return the host's facts."""
         ...
 
-    def readings(self) -> Readings:
-        """Return the host's load."""
+    def readings(self) -> Readings | None:
+        """Return the host's load; None where it can't be told."""
         ...
 
 
@@ -128,7 +128,7 @@ class Reports:
     async def _report(self, teller: Teller, *, first: bool) -> bool:
         identity = await teller.identity_now()
         facts = await teller.facts_now()
-        readings = teller.readings()
+        readings = teller.readings() or Readings()
         held = list(await self._spool.held())[:_HELD]
         results = self._fitting(await self._spool.results_after(0))
         report = Report(

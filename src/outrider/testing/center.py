@@ -32,6 +32,8 @@ from outrider.protocol.messages import (
     Heartbeat,
     HeartbeatSeen,
     Hello,
+    Minutes,
+    MinutesTaken,
     Order,
     Output,
     OutputConfirmed,
@@ -278,6 +280,8 @@ class FakeCenter:
                 self.kept[command_id, channel][offset] = data
                 if self.confirm_output:
                     return [OutputConfirmed(id=command_id, channel=channel, offset=offset + len(data))]
+            case Minutes(rows=rows):
+                return [MinutesTaken(numbers=tuple(row.number for row in rows))]
             case Finished():
                 self._keep(message)
                 if self.confirm_results:

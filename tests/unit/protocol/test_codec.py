@@ -19,7 +19,6 @@ from outrider.protocol.messages import (
     FromCenter,
     Heartbeat,
     HeartbeatSeen,
-    Order,
     Readings,
 )
 from outrider.protocol.version import VersionRange
@@ -77,23 +76,33 @@ def _value(annotation: Any) -> st.SearchStrategy[Any]:
     match bare:
         case msgspec.inspect.IntType(ge=low, le=high):
             made = st.integers(low or 0, min(high or 2**31 - 1, 128))
-        case msgspec.inspect.StrType():
-            made = texts
         case msgspec.inspect.LiteralType(values=values):
             made = st.sampled_from(values)
         case msgspec.inspect.StructType(cls=cls):
             made = st.from_type(Identity) if cls is Identity else _message(cls)
-        case msgspec.inspect.VarTupleType(item_type=msgspec.inspect.StrType()):
-            made = st.lists(texts, max_size=4).map(tuple)
-        case msgspec.inspect.VarTupleType():
-            made = st.lists(_message(Order), max_size=4).map(tuple)
+        case msgspec.inspect.VarTupleType(item_type=item):
+            made = st.lists(_item(item), max_size=4).map(tuple)
         case msgspec.inspect.UnionType():
             inner = [each for each in get_args(annotation) if each is not type(None)]
             made = st.none() | st.one_of([_value(each) for each in inner])
         case _:
-            message = f"no strategy for {annotation}"
-            raise TypeError(message)
+            made = _item(bare)
     return made
+
+
+def _item(bare: msgspec.inspect.Type) -> st.SearchStrategy[Any]:
+    match bare:
+        case msgspec.inspect.StrType():
+            return texts
+        case msgspec.inspect.BytesType():
+            return st.binary(max_size=200)
+        case msgspec.inspect.IntType():
+            return small
+        case msgspec.inspect.StructType(cls=cls):
+            return _message(cls)
+        case _:
+            message = f"no strategy for {bare}"
+            raise TypeError(message)
 
 
 def _messages(union: Any) -> st.SearchStrategy[list[Any]]:

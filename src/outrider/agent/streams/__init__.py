@@ -1,0 +1,1 @@
+"""What the center may stream from this host, one file for each kind."""
