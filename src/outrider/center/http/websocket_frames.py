@@ -9,6 +9,11 @@ from typing import Final
 
 import msgspec
 
+try:
+    from websockets.speedups import apply_mask
+except ImportError:  # a platform that no binary wheel is made for: the same, a hundred times slower
+    from websockets.utils import apply_mask
+
 NORMAL: Final = 1000
 GOING_AWAY: Final = 1012
 """The server restarts (IANA registry of close codes); a client may come back at once."""
@@ -146,7 +151,7 @@ class FrameReader:
         end = at + _MASK_BYTES + length
         if not self._reaches(end, data):
             return None
-        return first, unmask(data[at + _MASK_BYTES : end], data[at : at + _MASK_BYTES]), end
+        return first, apply_mask(data[at + _MASK_BYTES : end], data[at : at + _MASK_BYTES]), end
 
     def _reaches(self, end: int, data: bytes) -> bool:
         self._missing = end - len(data)
@@ -194,13 +199,6 @@ class FrameReader:
         whole = b"".join(self._fragments)
         self._fragments, self._size = None, 0
         return _message(whole, is_text=self._is_text)
-
-
-def unmask(data: bytes, mask: bytes) -> bytes:
-    """XOR `data` with the four bytes of `mask`, again and again (section 5.3)."""
-    size = len(data)
-    key = (mask * (size // _MASK_BYTES + 1))[:size]
-    return (int.from_bytes(data, "little") ^ int.from_bytes(key, "little")).to_bytes(size, "little")
 
 
 def encode(opcode: Opcode, body: bytes) -> bytes:

@@ -13,7 +13,7 @@ import pytest
 from litestar.types import Receive, Scope, Send
 
 from outrider.center.http.server import Listener
-from outrider.center.http.websocket_frames import Opcode, accept_key, encode, unmask
+from outrider.center.http.websocket_frames import Opcode, accept_key, encode
 from outrider.center.settings import Address
 from outrider.kit.tasks import Tasks
 from outrider.protocol.messages import MAX_FRAME
@@ -28,7 +28,11 @@ def _frame(opcode: int, body: bytes = b"", *, last: bool = True) -> bytes:
     whole = encode(Opcode(opcode), body)
     head = len(whole) - len(body)
     first = whole[0] if last else whole[0] & 0x7F
-    return bytes((first, whole[1] | 0x80)) + whole[2:head] + _MASK + unmask(body, _MASK)
+    return bytes((first, whole[1] | 0x80)) + whole[2:head] + _MASK + _masked(body)
+
+
+def _masked(body: bytes) -> bytes:
+    return bytes(byte ^ _MASK[place % 4] for place, byte in enumerate(body))
 
 
 def _close_frame(code: int, reason: str = "") -> bytes:

@@ -21,7 +21,6 @@ from outrider.center.http.websocket_frames import (
     accept_key,
     encode,
     encode_close,
-    unmask,
 )
 
 _MASK = b"\x12\x34\x56\x78"
@@ -32,7 +31,11 @@ def _from_client(opcode: int, body: bytes, *, last: bool = True, mask: bytes = _
     frame = encode(Opcode(opcode), body)
     head = len(frame) - len(body)
     first = frame[0] if last else frame[0] & 0x7F
-    return bytes((first, frame[1] | 0x80)) + frame[2:head] + mask + unmask(body, mask)
+    return bytes((first, frame[1] | 0x80)) + frame[2:head] + mask + _masked(body, mask)
+
+
+def _masked(body: bytes, mask: bytes) -> bytes:
+    return bytes(byte ^ mask[place % 4] for place, byte in enumerate(body))
 
 
 def _read(data: bytes, cuts: list[int], *, limit: int = 1 << 20) -> list[Event]:
