@@ -42,6 +42,7 @@ from outrider.agent.restart import RESTART_CODE, Baton, Restarter, start_again, 
 from outrider.agent.results import Results
 from outrider.agent.settings import AgentSettings, load_settings
 from outrider.agent.spool import Spool
+from outrider.agent.streams.logs import LogStream
 from outrider.agent.task_queue import TaskQueue
 from outrider.agent.telemetry.telemetry import Telemetry
 from outrider.agent.work import CommandWork, Handover
@@ -50,6 +51,7 @@ from outrider.domain.ids import AgentId, DeviceId
 from outrider.domain.places import AGENT
 from outrider.engines.commands.cgroups import TaskCgroups
 from outrider.engines.commands.engine import CommandEngine
+from outrider.engines.logs.journalctl import Journal
 from outrider.engines.telemetry.machine import boot_id, machine_digest
 from outrider.kit import logs
 from outrider.kit.clock import SystemClock
@@ -112,6 +114,7 @@ class Daemon:
         self._baton = baton
         self._clock = SystemClock()
         self._rng = random.SystemRandom()
+        self._journal = Journal(str(settings.journal or ""))
         self.connection = Connection(Standing(ConnectionState.NOT_CONFIGURED))
         self.restarter = Restarter(self._clock)
         self.parent_fd: int | None = None
@@ -137,7 +140,7 @@ class Daemon:
     async def serve(self, ready: Ready) -> None:
         """Join the center where that is needed, then do its work until cancelled."""
         policy = PolicyFile(self._settings.policy)
-        host = ThisHost(policy=policy)
+        host = ThisHost(policy=policy, journal=self._journal)
         enroller = Enroller(
             self._folder, clock=self._clock, rng=self._rng, allow_plain=self._settings.allow_plain_http
         )
@@ -199,7 +202,10 @@ class Daemon:
             clock=clock,
         )
         host_streams = HostStreams(
-            dial=door.stream, kinds={"metrics": telemetry.stream}, policy=policy, clock=clock
+            dial=door.stream,
+            kinds={"metrics": telemetry.stream, "logs": LogStream(policy, self._journal, clock)},
+            policy=policy,
+            clock=clock,
         )
         reception = Reception(
             who=who,

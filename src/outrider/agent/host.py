@@ -2,6 +2,8 @@
 
 from outrider import __version__
 from outrider.agent.policy import PolicyFile
+from outrider.agent.streams.logs import JOURNAL
+from outrider.engines.logs.journalctl import Journal
 from outrider.engines.telemetry.facts import own_name, read_facts
 from outrider.engines.telemetry.load import LoadMeter
 from outrider.protocol.messages import Facts, Readings
@@ -10,8 +12,9 @@ from outrider.protocol.messages import Facts, Readings
 class ThisHost:
     """Reads facts and load of the machine the agent runs on."""
 
-    def __init__(self, *, policy: PolicyFile) -> None:
+    def __init__(self, *, policy: PolicyFile, journal: Journal) -> None:
         self._policy = policy
+        self._journal = journal
         self._load = LoadMeter()
 
     @property
@@ -34,8 +37,13 @@ class ThisHost:
             cpus=host.cpus,
             memory_bytes=host.memory_bytes,
             runs_as=host.runs_as,
-            abilities=self._policy.current().abilities,
+            abilities=self._abilities(),
         )
+
+    def _abilities(self) -> tuple[str, ...]:
+        allowed = self._policy.current().abilities
+        # A host without a journal still shows its files.
+        return (*allowed, JOURNAL) if "logs" in allowed and self._journal.is_there else allowed
 
     def readings(self) -> Readings | None:
         """Return the host's load since the last call; None where /proc does not tell it."""

@@ -66,6 +66,11 @@ class Policy:
             return ()
         return tuple(name for name in (*sorted(REGISTRY), *STREAMED) if name not in self._rules.forbid)
 
+    @property
+    def file_roots(self) -> tuple[str, ...] | None:
+        """The only folders whose files may be touched; None where the policy does not say."""
+        return self._rules.file_roots
+
     def forbids(self, ability: str) -> str:
         """Return why this host does not do `ability`, naming the file, or an empty text when it does."""
         if self.fault:

@@ -39,6 +39,12 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True):
     policy: Annotated[
         Path, Meta(description="The file, owned by root, that says what the center may do here.")
     ] = Path("/etc/outrider/policy.toml")
+    journal: Annotated[
+        Path | None,
+        Meta(
+            description="Folder of journal files to read, for an agent in a container; else this host's own."
+        ),
+    ] = None
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Meta(description="The least important lines to log.")
     ] = "info"

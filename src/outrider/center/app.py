@@ -76,6 +76,8 @@ from outrider.center.link.streams import StreamEndpoint
 from outrider.center.listening import addresses, names, open_authority
 from outrider.center.live.log import EventLog
 from outrider.center.live.routes import router as live_routes
+from outrider.center.logs.routes import router as log_routes
+from outrider.center.logs.service import LogService
 from outrider.center.process import keep_large_buffers_apart, raise_file_limit
 from outrider.center.schedules.routes import router as schedule_routes
 from outrider.center.schedules.service import ScheduleService
@@ -88,6 +90,12 @@ from outrider.center.store.connection import Connection
 from outrider.center.store.database import StoreUnusable
 from outrider.center.store.engine import Store, open_store
 from outrider.center.store.retention import Keep, Retention
+from outrider.center.telemetry.figures import FleetFigures
+from outrider.center.telemetry.history import MetricsHistory
+from outrider.center.telemetry.intake import MinuteIntake
+from outrider.center.telemetry.latest import LatestSnapshots
+from outrider.center.telemetry.routes import router as telemetry_routes
+from outrider.center.telemetry.watching import Watching
 from outrider.domain.errors import OutriderError
 from outrider.domain.ids import AgentId, CommandId
 from outrider.kit import config, logs
@@ -161,6 +169,7 @@ class Center:
         )
         self.delivery = Delivery(store, self.hub)
         self.host_streams = HostStreams(self.hub, clock, Approved(store))
+        self.logs = LogService(store, self.host_streams, self.hub, Approved(store), clock)
         self.fleet = FleetService(
             store,
             self.presence,
@@ -293,6 +302,7 @@ class Center:
             "health": self.health,
             "event_log": self.event_log,
             "event_streams": self.event_streams,
+            "logs": self.logs,
         }
         rooms = [
             access_routes(),
@@ -302,6 +312,7 @@ class Center:
             dispatch_routes(),
             schedule_routes(),
             live_routes(),
+            log_routes(),
             audit_routes(),
             health_routes(),
         ]

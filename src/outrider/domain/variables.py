@@ -28,6 +28,7 @@ ALL: Final = frozenset(
         "EVENTS_DAYS",
         "HEARTBEAT",
         "HOME",
+        "JOURNAL",
         "LABEL",
         "LINK_LISTEN",
         "LISTEN",

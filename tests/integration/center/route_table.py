@@ -52,6 +52,7 @@ ROUTES: Final[dict[tuple[str, str], Role | str]] = {
     ("POST", "/api/agents/{agent_id}/commands/{command_id}/cancel"): Role.OPERATOR,
     ("GET", "/api/agents/{agent_id}/commands/{command_id}/stream"): Role.VIEWER,
     ("POST", "/api/agents/{agent_id}/report"): AGENT,
+    ("GET", "/api/agents/{agent_id}/stream/logs"): Role.OPERATOR,
     ("POST", "/api/targets/preview"): Role.VIEWER,
     ("POST", "/api/dispatches"): Role.OPERATOR,
     ("GET", "/api/dispatches"): Role.VIEWER,

@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from typing import Any, Final, Protocol
 
+import anyio
 from litestar import Request
 from litestar.response import Stream
 from litestar.response.base import ASGIResponse
@@ -71,7 +72,9 @@ class EventStreams:
         self, events: AsyncGenerator[bytes, None], caller: Caller
     ) -> AsyncGenerator[bytes, None]:
         """Give `events` until they, the service or the caller's session end; close them in any case."""
-        async with aclosing(events), Tasks("event stream") as tasks:
+        async with _closed_in_any_case() as closing:
+            await closing.enter_async_context(aclosing(events))
+            tasks = await closing.enter_async_context(Tasks("event stream"))
             ending = tasks.start("ending", self._ending(caller))
             while True:
                 following = tasks.start("next", _next(events))
@@ -116,6 +119,21 @@ class _Answer(Stream):
         """Bind the events to the request's caller."""
         self.iterator = self._streams.until_ended(self._events, request.user)
         return super().to_asgi_response(app, request, **options)
+
+
+@asynccontextmanager
+async def _closed_in_any_case() -> AsyncGenerator[AsyncExitStack, None]:
+    """Close what is entered into the stack, though the block be cancelled.
+
+    The framework cancels a stream whose reader has gone again and again, at each wait, until it has ended: it
+    would have the events closed while they are still being left.
+    """
+    stack = AsyncExitStack()
+    try:
+        yield stack
+    finally:
+        with anyio.CancelScope(shield=True):
+            await stack.aclose()
 
 
 async def _next(events: AsyncGenerator[bytes, None]) -> bytes | None:
