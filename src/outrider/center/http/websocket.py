@@ -15,9 +15,9 @@ from urllib.parse import unquote
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from outrider.center.http import websocket_frames as frames
-from outrider.center.http.websocket_frames import Closing, FrameReader, Message, Opcode, Ping, WebSocketFault
 from outrider.kit import logs
+from outrider.kit import websocket_frames as frames
+from outrider.kit.websocket_frames import Closing, FrameReader, Message, Opcode, Ping, WebSocketFault
 
 CLOSE_WITHIN: Final = 10.0
 """Seconds that the other side has to answer a close, and then to take what is still on its way to it."""

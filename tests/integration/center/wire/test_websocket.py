@@ -13,7 +13,7 @@ import pytest
 from litestar.types import Receive, Scope, Send
 
 from outrider.center.http.server import Listener
-from outrider.center.http.websocket_frames import Opcode, accept_key, encode
+from outrider.kit.websocket_frames import Opcode, accept_key, encode
 from outrider.center.settings import Address
 from outrider.kit.tasks import Tasks
 from outrider.protocol.messages import MAX_FRAME

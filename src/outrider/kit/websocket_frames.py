@@ -1,4 +1,4 @@
-"""The WebSocket protocol (RFC 6455) as a server speaks it, without I/O and without extensions."""
+"""The WebSocket protocol (RFC 6455) as either side speaks it, without I/O and without extensions."""
 
 import base64
 import binascii
@@ -11,8 +11,14 @@ import msgspec
 
 try:
     from websockets.speedups import apply_mask
-except ImportError:  # a platform that no binary wheel is made for: the same, a hundred times slower
-    from websockets.utils import apply_mask
+except ImportError:  # who types needs no more than this; the center brings the other
+
+    def apply_mask(data: bytes, mask: bytes) -> bytes:
+        """XOR `data` with the four bytes of `mask`, again and again (section 5.3)."""
+        size = len(data)
+        key = (mask * (size // len(mask) + 1))[:size]
+        return (int.from_bytes(data, "little") ^ int.from_bytes(key, "little")).to_bytes(size, "little")
+
 
 NORMAL: Final = 1000
 GOING_AWAY: Final = 1012
@@ -94,10 +100,12 @@ class FrameReader:
     comes, however it is cut. After a WebSocketFault, or after Closing, it is not to be used again.
     """
 
-    __slots__ = ("_begun", "_fragments", "_is_text", "_max_size", "_missing", "_size")
+    __slots__ = ("_begun", "_fragments", "_is_text", "_mask_bytes", "_max_size", "_missing", "_size")
 
-    def __init__(self, max_size: int) -> None:
+    def __init__(self, max_size: int, *, masked: bool = True) -> None:
+        """Read what a client sends (its frames are `masked`), or what a server does (they never are)."""
         self._max_size = max_size
+        self._mask_bytes = _MASK_BYTES if masked else 0
         # The frame that has begun, None between frames, and how much of it is missing at least.
         self._begun: bytearray | None = None
         self._missing = 0
@@ -148,9 +156,11 @@ class FrameReader:
         # A control frame is small and no part of the message around it.
         if not first & _CONTROL and self._size + length > self._max_size:
             raise WebSocketFault(TOO_LARGE, f"a message has at most {self._max_size} bytes")
-        end = at + _MASK_BYTES + length
+        end = at + self._mask_bytes + length
         if not self._reaches(end, data):
             return None
+        if not self._mask_bytes:
+            return first, data[at:end], end
         return first, apply_mask(data[at + _MASK_BYTES : end], data[at : at + _MASK_BYTES]), end
 
     def _reaches(self, end: int, data: bytes) -> bool:
@@ -163,8 +173,8 @@ class FrameReader:
             raise WebSocketFault(PROTOCOL_FAULT, "no extension was agreed on")
         if opcode not in _KNOWN:
             raise WebSocketFault(PROTOCOL_FAULT, f"there is no opcode {opcode}")
-        if not second & _MASKED:
-            raise WebSocketFault(PROTOCOL_FAULT, "a client's frames are masked")
+        if bool(second & _MASKED) is not bool(self._mask_bytes):
+            raise WebSocketFault(PROTOCOL_FAULT, "a client's frames are masked, and a server's are not")
         if opcode & _CONTROL and (not first & _FIN or second & _LENGTH > _MAX_CONTROL):
             raise WebSocketFault(PROTOCOL_FAULT, "a control frame is one frame of at most 125 bytes")
 
@@ -201,23 +211,26 @@ class FrameReader:
         return _message(whole, is_text=self._is_text)
 
 
-def encode(opcode: Opcode, body: bytes) -> bytes:
-    """Make one whole frame as a server sends it: not masked."""
+def encode(opcode: Opcode, body: bytes, mask: bytes = b"") -> bytes:
+    """Make one whole frame: as a server sends it, or with a `mask` of four random bytes as a client does."""
     first = _FIN | opcode
     size = len(body)
+    masked = 0
+    if mask:
+        masked, body = _MASKED, mask + apply_mask(body, mask)
     if size < _LENGTH_16:
-        return bytes((first, size)) + body
+        return bytes((first, masked | size)) + body
     if size < 1 << 16:
-        return struct.pack(">BBH", first, _LENGTH_16, size) + body
-    return struct.pack(">BBQ", first, _LENGTH_64, size) + body
+        return struct.pack(">BBH", first, masked | _LENGTH_16, size) + body
+    return struct.pack(">BBQ", first, masked | _LENGTH_64, size) + body
 
 
-def encode_close(code: int, reason: str) -> bytes:
+def encode_close(code: int, reason: str, mask: bytes = b"") -> bytes:
     """Make a close frame. A code that may not be sent becomes a normal end; the reason is cut to fit."""
     if not _may_be_sent(code):
         code = NORMAL
     text = reason.encode()[: _MAX_CONTROL - 2].decode(errors="ignore").encode()
-    return encode(Opcode.CLOSE, struct.pack(">H", code) + text)
+    return encode(Opcode.CLOSE, struct.pack(">H", code) + text, mask)
 
 
 def accept_key(key: bytes) -> bytes:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outrider.center.http.websocket_frames import (
+from outrider.kit.websocket_frames import (
     NO_CODE,
     NORMAL,
     Closing,
@@ -179,3 +179,19 @@ def test_a_large_frame_in_small_reads() -> None:
     reader = FrameReader(1 << 20)
     events = [event for at in range(0, len(frame), 16) for event in reader.feed(frame[at : at + 16])]
     assert events == [Message(body, is_text=False)]
+
+
+@given(st.lists(st.tuples(st.booleans(), st.binary(max_size=70_000)), max_size=4), st.integers(1, 9000))
+def test_a_server_s_frames_are_read_by_a_client(messages: list[tuple[bool, bytes]], size: int) -> None:
+    """Not masked; and what a client sends is masked, so that each side refuses its own kind."""
+    told = b"".join(encode(Opcode.BINARY, body) for _, body in messages)
+    reader = FrameReader(1 << 20, masked=False)
+    found = [event for at in range(0, len(told), size) for event in reader.feed(told[at : at + size])]
+    assert found == [Message(body, is_text=False) for _, body in messages]
+    masked = b"".join(encode(Opcode.BINARY, body, b"\x01\x02\x03\x04") for _, body in messages)
+    assert FrameReader(1 << 20).feed(masked) == found
+    if messages:
+        with pytest.raises(WebSocketFault):
+            FrameReader(1 << 20, masked=False).feed(masked)
+        with pytest.raises(WebSocketFault):
+            FrameReader(1 << 20).feed(told)
