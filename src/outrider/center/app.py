@@ -90,12 +90,6 @@ from outrider.center.store.connection import Connection
 from outrider.center.store.database import StoreUnusable
 from outrider.center.store.engine import Store, open_store
 from outrider.center.store.retention import Keep, Retention
-from outrider.center.telemetry.figures import FleetFigures
-from outrider.center.telemetry.history import MetricsHistory
-from outrider.center.telemetry.intake import MinuteIntake
-from outrider.center.telemetry.latest import LatestSnapshots
-from outrider.center.telemetry.routes import router as telemetry_routes
-from outrider.center.telemetry.watching import Watching
 from outrider.domain.errors import OutriderError
 from outrider.domain.ids import AgentId, CommandId
 from outrider.kit import config, logs
