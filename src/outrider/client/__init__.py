@@ -54,6 +54,7 @@ from outrider.client.faults import (
     TargetRefused,
     WrongCertificate,
 )
+from outrider.client.logs import LogAway, LogBack, LogGap, LogLine, LogNotice, LogStep
 from outrider.client.schedules import Firing, Schedule
 from outrider.client.trust import Authority, read_authorities
 
@@ -84,6 +85,12 @@ __all__ = [
     "Event",
     "EventsMissed",
     "Firing",
+    "LogAway",
+    "LogBack",
+    "LogGap",
+    "LogLine",
+    "LogNotice",
+    "LogStep",
     "Missed",
     "NewApiToken",
     "NewEnrolmentKey",

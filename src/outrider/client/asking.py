@@ -33,6 +33,10 @@ class Asking(Protocol):
         """The open transport; it is opened at its first use."""
         ...
 
+    async def _pause(self, seconds: float) -> None:
+        """Wait before something is tried again."""
+        ...
+
 
 async def pages(
     asking: Asking, path: str, kind: type[T], query: Mapping[str, object]

@@ -14,6 +14,7 @@ from outrider.client.commands import Commands
 from outrider.client.dispatches import Dispatches
 from outrider.client.faults import WrongCertificate
 from outrider.client.fleet import Fleet
+from outrider.client.logs import Logs
 from outrider.client.schedules import Schedules
 from outrider.client.transport import Transport
 from outrider.domain.errors import OutriderError
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 
-class AsyncCenter(Access, Fleet, Commands, Dispatches, Schedules, Audit, Changes):
+class AsyncCenter(Access, Fleet, Commands, Dispatches, Schedules, Logs, Audit, Changes):
     """One control center.
 
         async with AsyncCenter("http://127.0.0.1:8080", token=token) as center:
@@ -80,6 +81,9 @@ class AsyncCenter(Access, Fleet, Commands, Dispatches, Schedules, Audit, Changes
             self._opened = Transport(self._url, authority=self._authority, clock=self._clock, slow=self._slow)
             self._opened.token = self._token
         return self._opened
+
+    async def _pause(self, seconds: float) -> None:
+        await self._clock.sleep(seconds)
 
     @property
     def url(self) -> str:

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     )
     from outrider.client.audit import AuditEntry, AuditVerdict
     from outrider.client.dispatches import Dispatch, DispatchCommand, DispatchProgress, TargetPreview
+    from outrider.client.logs import LogStep
     from outrider.client.schedules import Firing, Schedule
     from outrider.client.trust import Authority
 
@@ -441,6 +442,38 @@ class Center:
     def firings(self, schedule_id: str) -> list[Firing]:
         """When a schedule fired, newest first, and what came of it."""
         return self._wait(self._center.firings(schedule_id))
+
+    def logs(  # noqa: PLR0913 - one for each part of the query
+        self,
+        agent_id: str,
+        *,
+        unit: str | None = None,
+        path: str | None = None,
+        lines: int | None = None,
+        priority: str | int | None = None,
+        grep: str | None = None,
+        since: float | None = None,
+        follow: bool = True,
+        after: str = "",
+        wait: bool = False,
+        patience: float | None = STREAM_PATIENCE,
+    ) -> Iterator[LogStep]:
+        """A host's log: the file `path`, else its journal; the last `lines` lines and what follows."""
+        return self._each(
+            self._center.logs(
+                agent_id,
+                unit=unit,
+                path=path,
+                lines=lines,
+                priority=priority,
+                grep=grep,
+                since=since,
+                follow=follow,
+                after=after,
+                wait=wait,
+                patience=patience,
+            )
+        )
 
     def audit(
         self,

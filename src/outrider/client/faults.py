@@ -88,6 +88,7 @@ _BY_CODE: Final[dict[str, type[errors.OutriderError]]] = {
         errors.Forbidden,
         errors.NotFound,
         errors.Conflict,
+        errors.HostAway,
         errors.TooLarge,
         errors.Throttled,
         errors.Unavailable,

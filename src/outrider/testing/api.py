@@ -39,6 +39,7 @@ from outrider.testing.api_access import CODE, NOW, PASSWORD, TOKEN, FakeAccess, 
 from outrider.testing.api_audit import FakeAudit
 from outrider.testing.api_commands import FakeCommand
 from outrider.testing.api_dispatches import FakeDispatches
+from outrider.testing.api_logs import FakeLogs
 
 __all__ = ["CODE", "NOW", "PASSWORD", "TOKEN", "FakeApi", "FakeCommand", "problem"]
 
@@ -72,6 +73,7 @@ class FakeApi:
         self.access = FakeAccess()
         self.work = FakeDispatches(self.agents, self._begin)
         self.log = FakeAudit()
+        self.logs = FakeLogs(self.agents)
         self.version = __version__
         self.requests: list[web.BaseRequest] = []
         self.authority = authority
@@ -156,7 +158,7 @@ class FakeApi:
 
     def cut_streams(self) -> None:
         """Break off every open event stream, as a lost connection does."""
-        for request in (*self._streams, *self.work.streams):
+        for request in (*self._streams, *self.work.streams, *self.logs.streams):
             if request.transport is not None:
                 request.transport.abort()
 
@@ -186,6 +188,7 @@ class FakeApi:
             *self.access.routes(),
             *self.work.routes(),
             *self.log.routes(),
+            *self.logs.routes(),
         ]
 
     @web.middleware

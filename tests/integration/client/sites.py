@@ -4,14 +4,22 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from outrider.agent.policy import PolicyFile
+from outrider.agent.streams.logs import LogStream
 from outrider.domain.command_states import CommandState
+from outrider.engines.logs.journalctl import Journal
+from outrider.kit.clock import SystemClock
 from outrider.protocol.messages import OutputEnd, Started
 from outrider.testing.api import PASSWORD as FAKE_PASSWORD
 from outrider.testing.api import TOKEN, FakeApi
+from outrider.testing.api_logs import FakeLog
 from tests.fixtures.api import Api
 from tests.fixtures.center import PASSWORD, RunningCenter
 from tests.fixtures.links import TestAgent, TestLink, enrol
+from tests.fixtures.serving import serving
 
 _NAMES = iter(range(1, 1_000_000))
 
@@ -30,6 +38,24 @@ class FakeHost:
             await asyncio.sleep(0)
         run.say("stdout", stdout)
         run.end("succeeded" if exit_code == 0 else "failed", exit_code=exit_code)
+
+    @asynccontextmanager
+    async def log_file(self) -> AsyncIterator["FakeFile"]:
+        """Give a log that is kept in memory."""
+        path = "/var/log/app.log"
+        yield FakeFile(path, self._api.logs.add(self.agent_id, path))
+
+
+class FakeFile:
+    """A log file of a fake host."""
+
+    def __init__(self, path: str, log: FakeLog) -> None:
+        self.path = path
+        self._log = log
+
+    def write(self, line: str) -> None:
+        """Add a line."""
+        self._log.write(line)
 
 
 class FakeSite:
@@ -51,9 +77,11 @@ class FakeSite:
 class RealHost:
     """A host that speaks the real protocol with the real center."""
 
-    def __init__(self, agent: TestAgent, link: TestLink) -> None:
+    def __init__(self, agent: TestAgent, link: TestLink, api: Api) -> None:
         self.agent_id = agent.id
+        self._agent = agent
         self._link = link
+        self._api = api
 
     async def answer(self, stdout: str, exit_code: int) -> None:
         """Take the next command, say this and end so."""
@@ -67,6 +95,28 @@ class RealHost:
             exit_code=exit_code,
             stdout=OutputEnd(total=len(data), data=data),
         )
+
+    @asynccontextmanager
+    async def log_file(self) -> AsyncIterator["RealFile"]:
+        """Give a file that the agent's own part reads; the host answers nothing else meanwhile."""
+        with TemporaryDirectory() as folder:
+            policy = PolicyFile(Path(folder) / "policy.toml")
+            kinds = {"logs": LogStream(policy, Journal(folder), SystemClock())}
+            async with serving(self._api, self._agent, self._link, kinds, policy):
+                yield RealFile(Path(folder) / "app.log")
+
+
+class RealFile:
+    """A log file of this machine."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = str(path)
+        self._file = path
+
+    def write(self, line: str) -> None:
+        """Add a line."""
+        with self._file.open("a") as file:
+            file.write(f"{line}\n")
 
 
 class RealSite:
@@ -83,4 +133,4 @@ class RealSite:
         """Enrol a host, and keep it connected for the block."""
         agent = await enrol(self._api, label=label)
         async with agent.linked(self._api) as link:
-            yield RealHost(agent, link)
+            yield RealHost(agent, link, self._api)

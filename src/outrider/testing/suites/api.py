@@ -18,6 +18,7 @@ from outrider.client import (
     Dispatch,
     DispatchCommand,
     DispatchOutput,
+    LogLine,
     Output,
     SecondFactorRequired,
     TargetRefused,
@@ -35,6 +36,20 @@ class Host(Protocol):
 
     async def answer(self, stdout: str, exit_code: int) -> None:
         """Take the next command, say this and end so."""
+        ...
+
+    def log_file(self) -> AbstractAsyncContextManager["LogFile"]:
+        """A log file of the host, for the block."""
+        ...
+
+
+class LogFile(Protocol):
+    """A log file of a host."""
+
+    path: str
+
+    def write(self, line: str) -> None:
+        """Add a line."""
         ...
 
 
@@ -225,6 +240,32 @@ class ApiSuite:
                 await center.send(host.agent_id, "dance")
             with pytest.raises(NotFound):
                 await center.command(host.agent_id, "cmd_00000000000000000000")
+
+    async def test_a_log(self, site: Site) -> None:
+        """The last lines, then new ones; it goes on after any line; a file that is not there is an error."""
+        async with (
+            site.host(_name("web")) as host,
+            host.log_file() as file,
+            AsyncCenter(site.url, token=site.token) as center,
+        ):
+            for number in range(5):
+                file.write(f"line {number}")
+            async with aclosing(center.logs(host.agent_id, path=file.path, lines=2)) as steps:
+                first, second = await anext(steps), await anext(steps)
+                file.write("line 5")
+                third = await anext(steps)
+            lines = [step for step in (first, second, third) if isinstance(step, LogLine)]
+            assert [line.message for line in lines] == ["line 3", "line 4", "line 5"]
+            again = center.logs(host.agent_id, path=file.path, after=lines[0].position, follow=False)
+            async with aclosing(again) as steps:
+                assert [step.message async for step in steps if isinstance(step, LogLine)] == [
+                    "line 4",
+                    "line 5",
+                ]
+            with pytest.raises(NotFound):
+                await anext(center.logs(host.agent_id, path=file.path + ".nowhere"))
+            with pytest.raises(NotFound):
+                await anext(center.logs("agent_00000000000000000000", path=file.path))
 
     async def test_a_dispatch(self, site: Site) -> None:
         """Followed to its end with what each host said; its results are listed; failures are retried."""
