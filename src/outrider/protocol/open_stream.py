@@ -144,7 +144,7 @@ class OpenStream:
             text = f"a message of {len(body)} bytes is too long for a stream"
             raise ValueError(text)
         await self._spend(len(body))
-        await self._say_frame(Say(body=msgspec.Raw(body)))
+        await self._say_content(Say(body=msgspec.Raw(body)))
 
     async def send(self, data: bytes | memoryview) -> None:
         """Send bytes, cut into pieces; waits for credit between them."""
@@ -276,7 +276,15 @@ class OpenStream:
     async def _send_piece(self, data: bytes | memoryview) -> None:
         await self._spend(len(data))
         # The encoder takes a view as it takes bytes; the type is what a receiver gets.
-        await self._say_frame(Piece(data=data))  # type: ignore[arg-type]  # see above
+        await self._say_content(Piece(data=data))  # type: ignore[arg-type]  # see above
+
+    async def _say_content(self, frame: Piece | Say) -> None:
+        try:
+            await self._say_frame(frame)
+        except StreamLost:
+            # The other side may have said why before it closed.
+            self._check()
+            raise
 
     async def _spend(self, size: int) -> None:
         while self._credit <= 0:
@@ -299,10 +307,18 @@ class OpenStream:
             await self._put(encode(frame))
         except OSError as error:
             lost = StreamLost(f"The connection to the other side broke: {error}.")
+            await self._hear_last_words()
             self._break_off(lost)
             raise lost from error
         finally:
             self._is_putting = False
+
+    async def _hear_last_words(self) -> None:
+        """Let what the other side said before it closed be read: it may say why it did."""
+        try:
+            await self._clock.wait_for(self._over.wait(), _LAST_WORD_WITHIN)
+        except TimeoutError:
+            return  # it said nothing
 
     async def _say_last_word(self) -> None:
         """Tell the other side how it ended, where it does not know; not for ever when it does not read."""

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from outrider.domain.errors import HostFault, LinkFault, NoSpace, StreamLost, told
 from outrider.protocol.open_stream import ALIVE_EVERY, MAX_WINDOW, SILENT_AFTER, OpenStream
-from outrider.protocol.streams import MAX_PIECE, WINDOW, Grant, Piece, StreamFrame, decode, encode
+from outrider.protocol.streams import MAX_PIECE, WINDOW, Fail, Grant, Piece, StreamFrame, decode, encode
 from outrider.testing.clock import TurnedClock
 from outrider.testing.streams import joined_streams
 
@@ -133,6 +133,24 @@ def test_an_error_that_says_who_asks_is_not_taken_from_the_other_side(code: str)
     error = told(code, "text", {"detail": "hostile", "path": "/x"})
     assert type(error) is HostFault
     assert error.fields == {"path": "/x"}
+
+
+async def test_an_error_is_heard_although_the_connection_closed_at_once() -> None:
+    """A side that says no and closes before the other has said a word: the reason arrives all the same."""
+    waiting: list[bytes | None] = [encode(Fail(code="no_space", detail="full"))]
+
+    async def put(_: bytes) -> None:
+        raise ConnectionResetError("the connection is closed")
+
+    async def get() -> bytes | None:
+        return waiting.pop(0) if waiting else None
+
+    stream = OpenStream(put, get, TurnedClock())
+    await stream.run()
+    with pytest.raises(NoSpace, match="full"):
+        await stream.receive()
+    with pytest.raises(NoSpace, match="full"):
+        await stream.say(Line("too late"))
 
 
 async def test_a_cut_wire_is_told_on_both_sides() -> None:
