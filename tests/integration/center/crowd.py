@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from outrider.center.store.engine import open_store
-from outrider.center.store.schema import agents
+from outrider.center.store.schema import agent_details, agents
 from outrider.center.store.writer import Transaction
 from outrider.domain.command_states import CommandState
 from outrider.domain.enrolment import hash_agent_key, new_agent_key
@@ -59,21 +59,23 @@ def store_agents(home: Path, count: int, database_url: str | None = None) -> lis
 
 async def _store(home: Path, database_url: str | None, made: Sequence[TestAgent], now: float) -> None:
     rows = [
+        {"id": agent.id, "approval": "approved", "label": f"host-{number:04}", "last_seen": now}
+        for number, agent in enumerate(made)
+    ]
+    details = [
         {
-            "id": agent.id,
+            "agent_id": agent.id,
             "device_id": agent.device_id,
             "key_hash": hash_agent_key(agent.key),
             "public_key": "",
-            "approval": "approved",
-            "label": f"host-{number:04}",
             "first_seen": now,
-            "last_seen": now,
         }
-        for number, agent in enumerate(made)
+        for agent in made
     ]
 
     async def insert(tx: Transaction) -> None:
         await tx.conn.execute(sa.insert(agents), rows)
+        await tx.conn.execute(sa.insert(agent_details), details)
 
     store = await open_store(database_url, home=home, clock=SystemClock())
     try:

@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from outrider.center.fleet.tag_rows import as_text
 from outrider.center.store.schema import agent_tags, agents
 from outrider.center.store.writer import Transaction
 from outrider.domain.enrolment import new_agent_key, new_enrolment_key
@@ -350,32 +351,33 @@ class _AddAgents:
         for first in items:
             numbers = range(first, first + 500)
             await tx.conn.execute(sa.insert(agents), [_agent(number) for number in numbers])
-            await tx.conn.execute(sa.insert(agent_tags), [_tag(number) for number in numbers])
+            await tx.conn.execute(sa.insert(agent_tags), [_tag_row(number) for number in numbers])
         return [None] * len(items)
 
 
 def _agent(number: int) -> dict[str, Any]:
     return {
         "id": f"agent_{number:020d}",
-        "device_id": f"device {number}",
-        "key_hash": b"",
-        "public_key": "",
         "approval": "declined" if number % 100 == 7 else "approved",
         "label": f"host-{number}",
         "hostname": f"node{number}.example",
         "linked": "elsewhere" if number % 2 else None,
-        "first_seen": 1.0,
         "last_seen": 1.0,
+        "tags": as_text([_tag(number)]),
     }
 
 
-def _tag(number: int) -> dict[str, Any]:
-    pair = number % 10 == 3
+def _tag(number: int) -> str:
+    return f"SITE=x{number % 20}" if number % 10 == 3 else "web"
+
+
+def _tag_row(number: int) -> dict[str, Any]:
+    name, equals, value = _tag(number).partition("=")
     return {
         "agent_id": f"agent_{number:020d}",
-        "name": "SITE" if pair else "web",
-        "value": f"x{number % 20}" if pair else "",
-        "is_pair": pair,
+        "name": name,
+        "value": value,
+        "is_pair": bool(equals),
         "owner": "center",
         "version": 1,
     }
@@ -415,6 +417,7 @@ async def test_ten_thousand_agents_list_page_and_filter(tmp_path: Path, own_data
         assert await count("status=offline") == 5_000
         assert await count("q=node1234") == 1
         assert await count("q=NODE12&tag=web") == 100
+        assert await count("tag=") == await count("tag=web%0AWEB") == 0
         assert await count("q=%25") == await count("q=_5") == 0
         page = await api.ask("GET", "/api/agents?limit=2&tag=SITE%3Dx3&status=online&q=host")
         assert page.headers["Link"].count("tag=SITE%3Dx3") == 1

@@ -167,10 +167,13 @@ class DispatchService:
         """
         check(body.type, body.params, role)
         allowed_failures(body.max_failures, 1)
-        async with self._store.scan() as conn:
+
+        async def look(conn: Connection) -> tuple[DispatchId | None, list[AgentId]]:
             first = await self._begun(conn, scope_of(by, None), idempotency_key)
             # What the target meant then is what counts: by now it may mean others, or nobody.
-            hosts = [] if first is not None else await self._resolve(conn, body.target)
+            return first, [] if first is not None else await self._resolve(conn, body.target)
+
+        first, hosts = await self._store.trip(look)
         if first is not None:
             return await self.one(first)
         return await self._begin(

@@ -12,7 +12,7 @@ from outrider.center.fleet.tag_rows import take_host_tags
 from outrider.center.fleet.writes import no_such_agent
 from outrider.center.store.bulk import Bulk
 from outrider.center.store.query import Query, one_of
-from outrider.center.store.schema import agent_tags, agents, commands
+from outrider.center.store.schema import agent_details, agent_tags, agents, commands
 from outrider.center.store.writer import Transaction
 from outrider.domain.command_states import FINAL, CommandState
 from outrider.domain.connection_states import Approval
@@ -121,14 +121,27 @@ _KNOWN: Final = Query(
         agents.c.label,
         agents.c.linked,
         agents.c.link_epoch,
-        agents.c.incarnation,
+        agent_details.c.incarnation,
         agents.c.generation,
-        agents.c.start,
-        agents.c.machine,
+        agent_details.c.start,
+        agent_details.c.machine,
         sa.exists()
         .where(agent_tags.c.agent_id == agents.c.id, agent_tags.c.owner == "host")
         .label("has_host_tags"),
-    ).where(one_of(agents.c.id, "ids"))
+    )
+    .join(agent_details, agent_details.c.agent_id == agents.c.id)
+    .where(one_of(agents.c.id, "ids"))
+)
+_DETAILS: Final = ("facts", "incarnation", "start", "boot", "machine")
+# Most come back as they were: their details are compared, which writes nothing, and not written again.
+_CHANGE_DETAILS: Final = Bulk(
+    sa.update(agent_details)
+    .where(
+        agent_details.c.agent_id == sa.bindparam("agent"),
+        sa.or_(*(agent_details.c[name].is_distinct_from(sa.bindparam(name)) for name in _DETAILS)),
+    )
+    .values({name: sa.bindparam(name) for name in _DETAILS}),
+    ("agent", *_DETAILS),
 )
 
 
@@ -143,6 +156,7 @@ class OpenLinks:
         known = await self._known(tx, [item.identity.agent_id for item in items])
         results: list[Arrived | Exception] = []
         updates: list[dict[str, Any]] = []
+        details: list[dict[str, Any]] = []
         for item in items:
             row = known.get(item.identity.agent_id)
             if row is None:
@@ -151,6 +165,7 @@ class OpenLinks:
             arrived = await self._judge(tx, item, row)
             results.append(arrived)
             updates.append(self._update(tx, item, arrived))
+            details.append(self._details(item))
             was_linked = row.linked is not None
             self._remember(row, item, arrived)
             if item.facts.tags or row.has_host_tags:
@@ -161,6 +176,7 @@ class OpenLinks:
                 tx.event("agent.online", item.identity.agent_id, {"address": item.address})
         if updates:
             await _update_of(tuple(sorted(updates[0]))).run(tx.conn, updates)
+            await _CHANGE_DETAILS.run(tx.conn, details)
         return results
 
     def _remember(self, row: _Known, item: Arrival, arrived: Arrived) -> None:
@@ -190,20 +206,25 @@ class OpenLinks:
         )
 
     def _update(self, tx: Transaction, item: Arrival, arrived: Arrived) -> dict[str, Any]:
-        facts = item.facts
         return {
             "agent": item.identity.agent_id,
-            **_columns(facts),
-            "ip": facts.ip or item.address,
-            "incarnation": item.identity.incarnation,
+            **_shown(item.facts),
+            "ip": item.facts.ip or item.address,
             "generation": item.identity.generation,
-            "start": item.identity.start,
-            "boot": item.identity.boot,
-            "machine": item.identity.machine,
             "linked": item.replica,
             "link_epoch": arrived.fence,
             "last_seen": tx.now,
             "clock_offset": item.clock_offset,
+        }
+
+    def _details(self, item: Arrival) -> dict[str, Any]:
+        return {
+            "agent": item.identity.agent_id,
+            "facts": item.facts,
+            "incarnation": item.identity.incarnation,
+            "start": item.identity.start,
+            "boot": item.identity.boot,
+            "machine": item.identity.machine,
         }
 
 
@@ -257,7 +278,11 @@ class NoteConflicts:
         """Write the newest conflict of each agent."""
         for item in items:
             said = {"address": item.address, "hostname": item.hostname, "machine": item.machine, "at": tx.now}
-            await tx.conn.execute(sa.update(agents).where(agents.c.id == item.agent_id).values(conflict=said))
+            await tx.conn.execute(
+                sa.update(agent_details)
+                .where(agent_details.c.agent_id == item.agent_id)
+                .values(conflict=said)
+            )
             tx.event("agent.duplicate_refused", item.agent_id, said)
         return [None] * len(items)
 
@@ -279,20 +304,24 @@ class NoteFacts:
         """Write them all, and the tags in them."""
         for item in items:
             await tx.conn.execute(
-                sa.update(agents).where(agents.c.id == item.agent_id).values(**_columns(item.facts))
+                sa.update(agents).where(agents.c.id == item.agent_id).values(**_shown(item.facts))
+            )
+            await tx.conn.execute(
+                sa.update(agent_details)
+                .where(agent_details.c.agent_id == item.agent_id)
+                .values(facts=item.facts)
             )
             await take_host_tags(tx, item.agent_id, item.facts.tags)
             tx.event("agent.facts", item.agent_id, {"hostname": item.facts.hostname})
         return [None] * len(items)
 
 
-def _columns(facts: Facts) -> dict[str, Any]:
+def _shown(facts: Facts) -> dict[str, Any]:
     return {
         "hostname": facts.hostname,
         "os": facts.os,
         "os_family": facts.os_family,
         "version": facts.agent_version,
-        "facts": msgspec.to_builtins(facts),
     }
 
 

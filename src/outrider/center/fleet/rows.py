@@ -6,10 +6,11 @@ from typing import Any, Final
 import msgspec
 import sqlalchemy as sa
 
+from outrider.center.fleet.tag_rows import as_tags, as_text
 from outrider.center.store.connection import Connection
+from outrider.center.store.pieces import Piece, all_of, any_of, fetch, joined, no
 from outrider.center.store.query import Query, one_of
-from outrider.center.store.rows import as_struct
-from outrider.center.store.schema import agent_tags, agents
+from outrider.center.store.schema import agent_details, agents
 from outrider.domain.connection_states import Approval, HostStatus
 from outrider.domain.ids import AgentId
 
@@ -18,30 +19,31 @@ CHUNK: Final = 500
 
 
 class AgentRow(msgspec.Struct, frozen=True, kw_only=True):
-    """What a list shows of an agent."""
+    """What a list shows of an agent; its tags are words and then NAME=value pairs, each by name."""
 
     id: AgentId
-    label: str
-    hostname: str
-    ip: str
-    os: str
-    version: str
     approval: Approval
     linked: str | None
     last_seen: float
+    label: str
+    hostname: str
+    os: str
+    tags: list[str]
+    ip: str
+    version: str
 
 
 class AgentDetail(AgentRow, frozen=True, kw_only=True):
     """All that is kept of an agent but its secrets."""
 
-    device_id: str
     os_family: str
-    facts: dict[str, Any]
     readings: dict[str, Any] | None
+    clock_offset: float | None
+    device_id: str
+    facts: dict[str, Any]
     first_seen: float
     approved_by: str | None
     approved_at: float | None
-    clock_offset: float | None
     conflict: dict[str, Any] | None
 
 
@@ -56,128 +58,115 @@ class AgentFilter(msgspec.Struct, frozen=True, kw_only=True):
     limit: int | None = None
 
 
-_LISTED = [agents.c[name] for name in AgentRow.__struct_fields__]
-_DETAILED = [agents.c[name] for name in AgentDetail.__struct_fields__]
-
-_EVERYBODY: Final = 2**31 - 1
-# The list that people ask for most and that is longest: without conditions.
-_LIST: Final = Query(
-    sa.select(*_LISTED)
-    .where(agents.c.id > sa.bindparam("after"))
-    .order_by(agents.c.id)
-    .limit(sa.bindparam("limit", type_=sa.Integer()))
-)
-_TAGS: Final = Query(
-    sa.select(
-        agent_tags.c.agent_id,
-        sa.case(
-            (agent_tags.c.is_pair, agent_tags.c.name + "=" + agent_tags.c.value), else_=agent_tags.c.name
-        ).label("tag"),
-    )
-    .where(one_of(agent_tags.c.agent_id, "agents"))
-    .order_by(agent_tags.c.agent_id, agent_tags.c.is_pair, agent_tags.c.name)
+APPROVED: Final = Piece("approval = 'approved'")
+_LISTED: Final = Piece(", ".join(AgentRow.__struct_fields__))
+_APPROVALS: Final = {each.value: each for each in Approval}
+_COLUMNS: Final = {column.key: column for column in (*agents.c, *agent_details.c)}
+_DETAIL: Final = Query(
+    sa.select(*(_COLUMNS[name] for name in AgentDetail.__struct_fields__))
+    .join(agent_details, agent_details.c.agent_id == agents.c.id)
+    .where(agents.c.id == sa.bindparam("agent"))
 )
 
 
-def is_there(heard_since: float) -> sa.ColumnElement[bool]:
+def is_there(heard_since: float) -> Piece:
     """Make the condition that an agent has an open link or was heard since then."""
-    return sa.or_(agents.c.linked.is_not(None), agents.c.last_seen >= heard_since)
+    return Piece("(linked IS NOT NULL OR last_seen >= ?)", (heard_since,))
 
 
-def has_status(wanted: HostStatus, heard_since: float) -> sa.ColumnElement[bool]:
+def has_status(wanted: HostStatus, heard_since: float) -> Piece:
     """Make the condition that an agent has this status; `heard_since` as in `AgentFilter`."""
-    approved = agents.c.approval == Approval.APPROVED.value
-    there = is_there(heard_since)
     match wanted:
         case HostStatus.ONLINE:
-            return sa.and_(approved, there)
+            return all_of([APPROVED, is_there(heard_since)])
         case HostStatus.OFFLINE:
-            return sa.and_(approved, sa.not_(there))
+            return all_of([APPROVED, no(is_there(heard_since))])
         case HostStatus.PENDING | HostStatus.DECLINED:
-            return sa.and_(agents.c.approval == wanted.value)
+            return Piece("approval = ?", (wanted.value,))
 
 
-def _contains(text: str) -> sa.ColumnElement[bool]:
-    columns = (agents.c.label, agents.c.hostname, agents.c.ip, agents.c.id)
-    return sa.or_(*(column.icontains(text, autoescape=True) for column in columns))
+def has_tag(tag: str, dialect: str) -> Piece:
+    """Make the condition that an agent has this tag, given in its stored form."""
+    if not tag or not tag.isprintable():
+        return Piece("FALSE")
+    function = "strpos" if dialect == "postgresql" else "instr"
+    return Piece(f"{function}(tags, ?) > 0", (as_text([tag]),))
 
 
-def _tagged(tag: str) -> sa.ColumnElement[bool]:
+def _contains(text: str, dialect: str) -> Piece:
+    """Make the condition that what a list shows has this text somewhere, without regard to case."""
+    like = "ILIKE" if dialect == "postgresql" else "LIKE"
+    escaped = text.replace("/", "//").replace("%", "/%").replace("_", "/_")
+    columns = ("label", "hostname", "ip", "id")
+    return any_of([Piece(f"{column} {like} ? ESCAPE '/'", (f"%{escaped}%",)) for column in columns])
+
+
+def _stored(tag: str) -> str:
+    """Write a tag as it is kept; what no agent can have stays as it is."""
     name, equals, value = tag.partition("=")
-    same = sa.and_(agent_tags.c.agent_id == agents.c.id, agent_tags.c.is_pair == bool(equals))
-    if equals:
-        same = sa.and_(same, agent_tags.c.name == name.upper(), agent_tags.c.value == value)
-    else:
-        same = sa.and_(same, agent_tags.c.name == name)
-    return sa.exists().where(same)
+    return f"{name.upper()}={value}" if equals else tag
 
 
-async def list_agents(
-    conn: Connection, wanted: AgentFilter, meant: sa.ColumnElement[bool] | None = None
-) -> list[AgentRow]:
+async def list_agents(conn: Connection, wanted: AgentFilter, meant: Piece | None = None) -> list[AgentRow]:
     """List agents in the order they enrolled, filtered and paged by the database.
 
     `meant` is a further condition, such as that of a target.
     """
-    if meant is None and wanted.status is None and wanted.tag is None and wanted.text is None:
-        limit = _EVERYBODY if wanted.limit is None else wanted.limit
-        found = await _LIST.all(conn, after=wanted.after or "", limit=limit)
-        return [_agent_row(row) for row in found]
-    query = sa.select(*_LISTED).order_by(agents.c.id)
-    if meant is not None:
-        query = query.where(meant)
+    dialect = conn.dialect.name
+    conditions = [] if meant is None else [meant]
     if wanted.status is not None:
-        query = query.where(has_status(wanted.status, wanted.heard_since))
+        conditions.append(has_status(wanted.status, wanted.heard_since))
     if wanted.tag is not None:
-        query = query.where(_tagged(wanted.tag))
+        conditions.append(has_tag(_stored(wanted.tag), dialect))
     if wanted.text is not None:
-        query = query.where(_contains(wanted.text))
+        conditions.append(_contains(wanted.text, dialect))
     if wanted.after is not None:
-        query = query.where(agents.c.id > wanted.after)
-    if wanted.limit is not None:
-        query = query.limit(wanted.limit)
-    return [_agent_row(row) for row in await conn.execute(query)]
+        conditions.append(Piece("id > ?", (wanted.after,)))
+    return await _listed(conn, conditions, wanted.limit)
 
 
-async def agents_with(conn: Connection, agent_ids: Sequence[AgentId]) -> list[AgentRow]:
-    """Find the agents of these ids that exist, in the order they enrolled."""
-    found: list[AgentRow] = []
-    for chunk in chunks(sorted(agent_ids)):
-        query = sa.select(*_LISTED).where(agents.c.id.in_(chunk)).order_by(agents.c.id)
-        found += [_agent_row(row) for row in await conn.execute(query)]
-    return found
+async def agents_where(conn: Connection, condition: Piece, limit: int) -> list[AgentRow]:
+    """List the first agents that fulfil a condition, in the order they enrolled."""
+    return await _listed(conn, [condition], limit)
+
+
+async def _listed(conn: Connection, conditions: Sequence[Piece], limit: int | None) -> list[AgentRow]:
+    where = [Piece("WHERE"), all_of(conditions)] if conditions else []
+    cut = [] if limit is None else [Piece("LIMIT ?", (limit,))]
+    found = await fetch(
+        conn, Piece("SELECT"), _LISTED, Piece("FROM agents"), *where, Piece("ORDER BY id"), *cut
+    )
+    return [_agent_row(row) for row in found]
 
 
 def _agent_row(row: Sequence[Any]) -> AgentRow:
     # By hand and by place: ten thousand of them are listed in one go.
     return AgentRow(
         id=AgentId(row[0]),
-        label=row[1],
-        hostname=row[2],
-        ip=row[3],
-        os=row[4],
-        version=row[5],
-        approval=Approval(row[6]),
-        linked=row[7],
-        last_seen=row[8],
+        approval=_APPROVALS[row[1]],
+        linked=row[2],
+        last_seen=row[3],
+        label=row[4],
+        hostname=row[5],
+        os=row[6],
+        tags=as_tags(row[7]),
+        ip=row[8],
+        version=row[9],
     )
 
 
 async def agent_detail(conn: Connection, agent_id: AgentId) -> AgentDetail | None:
     """Find one agent."""
-    row = (await conn.execute(sa.select(*_DETAILED).where(agents.c.id == agent_id))).one_or_none()
-    return None if row is None else as_struct(row, AgentDetail)
+    row = await _DETAIL.first(conn, agent=agent_id)
+    if row is None:
+        return None
+    kept = dict(zip(_DETAIL.names, row, strict=True))
+    return msgspec.convert(kept | {"tags": as_tags(kept["tags"])}, AgentDetail)
 
 
-async def tags_of(conn: Connection, agent_ids: Collection[AgentId]) -> dict[AgentId, list[str]]:
-    """Find the tags of some agents: words and then NAME=value pairs, each by name."""
-    found: dict[AgentId, list[str]] = {}
-    for agent_id, tag in await _TAGS.all(conn, agents=list(agent_ids)):
-        found.setdefault(agent_id, []).append(tag)
-    return found
-
-
-_KEY_HASH: Final = Query(sa.select(agents.c.key_hash).where(agents.c.id == sa.bindparam("agent")))
+_KEY_HASH: Final = Query(
+    sa.select(agent_details.c.key_hash).where(agent_details.c.agent_id == sa.bindparam("agent"))
+)
 
 
 async def key_hash_of(conn: Connection, agent_id: AgentId) -> bytes | None:
@@ -195,9 +184,11 @@ class DeviceOwner(msgspec.Struct, frozen=True, kw_only=True):
 
 async def agent_with_device(conn: Connection, device_id: str) -> DeviceOwner | None:
     """Find the agent of a device id."""
-    query = sa.select(agents.c.id, agents.c.key_hash).where(agents.c.device_id == device_id)
+    query = sa.select(agent_details.c.agent_id, agent_details.c.key_hash).where(
+        agent_details.c.device_id == device_id
+    )
     row = (await conn.execute(query)).one_or_none()
-    return None if row is None else DeviceOwner(id=AgentId(row.id), key_hash=bytes(row.key_hash))
+    return None if row is None else DeviceOwner(id=AgentId(row.agent_id), key_hash=bytes(row.key_hash))
 
 
 async def linked_agents(conn: Connection, replica: str) -> list[tuple[AgentId, int]]:
@@ -227,8 +218,10 @@ async def count_agents(conn: Connection) -> int:
 
 async def count_by_approval(conn: Connection) -> dict[str, int]:
     """Count agents by what an administrator has said of them."""
-    rows = await conn.execute(sa.select(agents.c.approval, sa.func.count()).group_by(agents.c.approval))
-    return {row[0]: row[1] for row in rows}
+    # Not GROUP BY, which sorts them all.
+    sums = joined(", ", [Piece("count(*) FILTER (WHERE approval = ?)", (each.value,)) for each in Approval])
+    (counts,) = await fetch(conn, Piece("SELECT"), sums, Piece("FROM agents"))
+    return {each.value: count for each, count in zip(Approval, counts, strict=True) if count}
 
 
 def chunks(ids: Sequence[Any]) -> list[Sequence[Any]]:

@@ -12,6 +12,7 @@ from outrider.center.fleet import keys, rows, targets, writes
 from outrider.center.fleet.presence import Presence
 from outrider.center.link.hub import Hub
 from outrider.center.security.proof import device_id_of, verify_enrolment
+from outrider.center.store.connection import Connection
 from outrider.center.store.engine import Store
 from outrider.domain.actors import Actor
 from outrider.domain.connection_states import Approval, HostStatus, status_of
@@ -257,18 +258,15 @@ class FleetService:
         """
         heard_since = self._presence.heard_since()
         wanted = msgspec.structs.replace(wanted, heard_since=heard_since)
-        reading = (
-            self._store.scan() if wanted.limit is None or wanted.limit > rows.CHUNK else self._store.read()
-        )
-        async with reading as conn:
-            meant = (
-                None if target is None else await targets.condition_of(conn, target, heard_since=heard_since)
-            )
-            found = await rows.list_agents(conn, wanted, meant)
-            tags = await rows.tags_of(conn, [row.id for row in found])
+
+        async def look(conn: Connection) -> list[rows.AgentRow]:
+            meant = None if target is None else await targets.piece_of(conn, target, heard_since=heard_since)
+            return await rows.list_agents(conn, wanted, meant)
+
+        found = await self._store.trip(look)
         listed: list[AgentSummary] = []
         for chunk in rows.chunks(found):
-            listed += [self._summary(row, tags.get(row.id, [])) for row in chunk]
+            listed += [self._summary(row) for row in chunk]
             # Ten thousand in one go would hold up every link.
             await asyncio.sleep(0)
         return listed
@@ -279,14 +277,13 @@ class FleetService:
         A target that means nobody is no error here; its preview names the terms that nobody fits.
         """
         heard_since = self._presence.heard_since()
-        async with self._store.scan() as conn:
-            reach = await targets.reach_of(conn, target, limit=limit, heard_since=heard_since)
-            found = await rows.agents_with(conn, reach.first)
-            tags = await rows.tags_of(conn, reach.first)
+        reach = await self._store.trip(
+            lambda conn: targets.reach_of(conn, target, limit=limit, heard_since=heard_since)
+        )
         return TargetPreview(
             count=reach.count,
             by_status=reach.by_status,
-            agents=[self._summary(row, tags.get(row.id, [])) for row in found],
+            agents=[self._summary(row) for row in reach.first],
             unmatched=reach.unmatched,
         )
 
@@ -296,7 +293,7 @@ class FleetService:
         there = self._presence.is_there(row.id) or row.linked is not None
         return status_of(row.approval, link_open=there, heard_recently=recently), seen
 
-    def _summary(self, row: rows.AgentRow, tags: list[str]) -> AgentSummary:
+    def _summary(self, row: rows.AgentRow) -> AgentSummary:
         status, seen = self._status(row)
         return AgentSummary(
             id=row.id,
@@ -307,17 +304,16 @@ class FleetService:
             version=row.version,
             status=status,
             last_seen=int(seen),
-            tags=tags,
+            tags=row.tags,
         )
 
     async def detail(self, agent_id: str) -> AgentView:
         """Show one agent. Raises `NotFound`."""
         async with self._store.read() as conn:
             row = await rows.agent_detail(conn, AgentId(agent_id))
-            if row is None:
-                raise writes.no_such_agent(agent_id)
-            tags = (await rows.tags_of(conn, [row.id])).get(row.id, [])
-        summary = self._summary(row, tags)
+        if row is None:
+            raise writes.no_such_agent(agent_id)
+        summary = self._summary(row)
         link = self._hub.get(row.id)
         readings = link.readings if link else None
         return AgentView(
@@ -377,6 +373,5 @@ class FleetService:
 
     async def counts(self) -> dict[str, int]:
         """Count agents: by approval, and those with an open link here."""
-        async with self._store.read() as conn:
-            counted = await rows.count_by_approval(conn)
+        counted = await self._store.trip(rows.count_by_approval)
         return {**counted, "linked": len(self._hub)}

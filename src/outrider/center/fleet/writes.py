@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from outrider.center.fleet.keys import spend
 from outrider.center.fleet.tag_rows import replace_tags
-from outrider.center.store.schema import agents, commands
+from outrider.center.store.schema import agent_details, agents, commands
 from outrider.center.store.writer import Transaction
 from outrider.domain.actors import Actor, ActorKind
 from outrider.domain.connection_states import APPROVAL, Approval
@@ -88,9 +88,9 @@ class EnrolAgents:
     async def _enrol(self, tx: Transaction, item: Enrolment) -> Enrolled:
         row = (
             await tx.conn.execute(
-                sa.select(agents.c.id, agents.c.key_hash, agents.c.approval, agents.c.label).where(
-                    agents.c.device_id == item.device_id
-                )
+                sa.select(agents.c.id, agent_details.c.key_hash, agents.c.approval, agents.c.label)
+                .join(agent_details, agent_details.c.agent_id == agents.c.id)
+                .where(agent_details.c.device_id == item.device_id)
             )
         ).one_or_none()
         if row is not None and bytes(row.key_hash) == item.agent_key_hash:
@@ -109,15 +109,11 @@ class EnrolAgents:
         approval = Approval(row.approval)
         if key.approve and approval is Approval.PENDING:
             approval = Approval.APPROVED
+        await tx.conn.execute(sa.update(agents).where(agents.c.id == row.id).values(approval=approval.value))
         await tx.conn.execute(
-            sa.update(agents)
-            .where(agents.c.id == row.id)
-            .values(
-                key_hash=item.agent_key_hash,
-                public_key=item.public_key,
-                approval=approval.value,
-                enrolment_key_id=item.key_id,
-            )
+            sa.update(agent_details)
+            .where(agent_details.c.agent_id == row.id)
+            .values(key_hash=item.agent_key_hash, public_key=item.public_key, enrolment_key_id=item.key_id)
         )
         tx.event("agent.enrolled_again", row.id, {"approval": approval.value, "address": item.address})
         _audit_enrolment(tx, item, "agent.enrol_again", agent_id=row.id, label=row.label, approval=approval)
@@ -134,24 +130,27 @@ class EnrolAgents:
         await tx.conn.execute(
             sa.insert(agents).values(
                 id=agent_id,
-                device_id=item.device_id,
-                key_hash=item.agent_key_hash,
-                public_key=item.public_key,
                 approval=approval.value,
+                last_seen=tx.now,
                 label=label,
                 hostname=item.facts.hostname,
                 ip=item.facts.ip or item.address,
                 os=item.facts.os,
                 os_family=item.facts.os_family,
                 version=item.facts.agent_version,
-                facts=msgspec.to_builtins(item.facts),
+            )
+        )
+        await tx.conn.execute(
+            sa.insert(agent_details).values(
+                agent_id=agent_id,
+                device_id=item.device_id,
+                key_hash=item.agent_key_hash,
+                public_key=item.public_key,
+                facts=item.facts,
                 first_seen=tx.now,
-                last_seen=tx.now,
                 approved_by=f"enrolment key {item.key_id}" if approve else None,
                 approved_at=tx.now if approve else None,
                 enrolment_key_id=item.key_id,
-                generation=0,
-                link_epoch=0,
             )
         )
         await replace_tags(tx, agent_id, tags)
@@ -228,9 +227,12 @@ class SayApproval:
             else:
                 APPROVAL.check(Approval(current), item.approval)
                 await tx.conn.execute(
-                    sa.update(agents)
-                    .where(agents.c.id == item.agent_id)
-                    .values(approval=item.approval.value, approved_by=item.by.name, approved_at=tx.now)
+                    sa.update(agents).where(agents.c.id == item.agent_id).values(approval=item.approval.value)
+                )
+                await tx.conn.execute(
+                    sa.update(agent_details)
+                    .where(agent_details.c.agent_id == item.agent_id)
+                    .values(approved_by=item.by.name, approved_at=tx.now)
                 )
                 tx.event(f"agent.{item.approval.value}", item.agent_id, {"by": item.by.name})
                 tx.audit(item.by, _SAYING[item.approval], item.agent_id, {"was": current})
@@ -257,9 +259,9 @@ class DeleteAgents:
             keys = [key for row in blobs for key in row if key is not None]
             gone = (
                 await tx.conn.execute(
-                    sa.select(agents.c.label, agents.c.hostname, agents.c.device_id).where(
-                        agents.c.id == item.agent_id
-                    )
+                    sa.select(agents.c.label, agents.c.hostname, agent_details.c.device_id)
+                    .join(agent_details, agent_details.c.agent_id == agents.c.id)
+                    .where(agents.c.id == item.agent_id)
                 )
             ).one_or_none()
             if gone is None:

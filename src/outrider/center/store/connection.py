@@ -141,5 +141,5 @@ def step(work: Coroutine[Any, Any, T]) -> T:
         result: T = end.value
         return result
     work.close()
-    message = "a write waits for something that is not its connection"
+    message = "what is run in one go waits for something that is not its connection"
     raise RuntimeError(message)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 from outrider.domain.errors import OutriderError, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
 
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -74,6 +74,10 @@ class Database(Protocol):
 
     async def connect_reader(self) -> Connection:
         """Take a connection for a short read; it is given back by its `close`."""
+        ...
+
+    async def read_apart(self, work: Callable[[Connection], Coroutine[Any, Any, T]]) -> T:
+        """Give `work` a connection that reads, where it holds nobody up; it awaits nothing else."""
         ...
 
     async def take_turn(self, conn: Connection) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from sqlalchemy import insert, select
@@ -16,12 +16,14 @@ from outrider.center.store.sqlite import SqliteDatabase
 from outrider.center.store.writer import Writer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
     from pathlib import Path
 
     from outrider.center.store.connection import Connection
     from outrider.center.store.database import Database
     from outrider.kit.clock import Clock
+
+T = TypeVar("T")
 
 _POSTGRES: Final = frozenset({"postgresql", "postgres"})
 _EPOCH: Final = select(meta.c.value).where(meta.c.key == "epoch")
@@ -51,6 +53,20 @@ class Store:
     def scan(self) -> AbstractAsyncContextManager[Connection]:
         """Give a connection for long reads, such as a list of all agents. Else as `read`."""
         return self._reading(self._database.readers.connect)
+
+    async def trip(self, work: Callable[[Connection], Coroutine[Any, Any, T]]) -> T:
+        """Read long in one go: as `scan`, for `work` that awaits nothing but the connection it is given.
+
+        On SQLite it runs in a reader's thread from beginning to end, which spares a trip there and back for
+        each statement; RuntimeError when it waits for anything else.
+        """
+        try:
+            return await self._database.read_apart(work)
+        except Exception as error:
+            fault = self._database.fault_of(error)
+            if fault is None:
+                raise
+            raise fault.unavailable() from error
 
     @asynccontextmanager
     async def _reading(self, connect: Callable[[], Awaitable[Connection]]) -> AsyncIterator[Connection]:

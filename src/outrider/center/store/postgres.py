@@ -14,7 +14,7 @@ from outrider.center.store.database import Fault
 from outrider.center.store.schema import counters
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
 
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
     from sqlalchemy.pool import PoolProxiedConnection
@@ -102,6 +102,11 @@ class PostgresDatabase:
     async def connect_reader(self) -> AsyncConnection:
         """Take a reader's connection."""
         return await self.readers.connect()
+
+    async def read_apart(self, work: Callable[[Connection], Coroutine[Any, Any, T]]) -> T:
+        """Give `work` a reader's connection: nobody waits for its socket but the work itself."""
+        async with self.readers.connect() as conn:
+            return await work(conn)
 
     async def take_turn(self, conn: Connection) -> None:
         """Lock the row that numbers events: who holds it writes."""

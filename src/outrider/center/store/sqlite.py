@@ -2,7 +2,8 @@
 
 Short reads are executed on the event loop itself: they take tens of microseconds from a file that is in the
 cache, and a trip to another thread costs ten times that. A write transaction is one trip to the writer's
-thread, where the disk is waited for. Long reads (`readers`) have threads of their own.
+thread, where the disk is waited for. Long reads (`readers`) have threads of their own; one that knows all it
+will ask is a single trip to such a thread, too (`read_apart`).
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from outrider.center.store.database import Fault, StoreUnusable
 from outrider.center.store.sqlite_driver import connect, open_file
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
     from pathlib import Path
 
     from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -97,6 +98,7 @@ class SqliteDatabase:
             self._reading = _stepped_engine(file, (*_READER_PRAGMAS, _NO_WAITING), _BEGIN_READING)
             self._idle: list[_Reader] = []
             self._writer_thread = ThreadPoolExecutor(1, "store writer")
+            self._reader_threads = ThreadPoolExecutor(_READERS, "store reader")
         except BaseException:
             let_go(self._lock)
             raise
@@ -114,7 +116,25 @@ class SqliteDatabase:
 
     async def connect_reader(self) -> SteppedConnection:
         """Take a connection that reads in the caller's thread."""
-        return self._idle.pop() if self._idle else _Reader(self._reading.connect(), self._idle)
+        return self._take_reader()
+
+    async def read_apart(self, work: Callable[[Connection], Coroutine[Any, Any, T]]) -> T:
+        """Run `work` to its end in one trip to a reader's thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._reader_threads, self._read, work)
+
+    def _read(self, work: Callable[[Connection], Coroutine[Any, Any, T]]) -> T:
+        # All of it in the thread: somebody who stops waiting leaves no connection behind that is in use.
+        reader = self._take_reader()
+        try:
+            return step(work(reader))
+        finally:
+            reader.give_back()
+
+    def _take_reader(self) -> _Reader:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return _Reader(self._reading.connect(), self._idle)
 
     async def take_turn(self, conn: Connection) -> None:
         """Do nothing: BEGIN IMMEDIATE has taken the turn."""
@@ -136,6 +156,7 @@ class SqliteDatabase:
         """Close the file, and let another center have it."""
         try:
             self._writer_thread.shutdown(wait=False)
+            self._reader_threads.shutdown(wait=True, cancel_futures=True)
             for reader in self._idle:
                 reader.end()
             self._idle.clear()
@@ -203,6 +224,10 @@ class _Reader(SteppedConnection):
 
     async def close(self) -> None:
         """End the snapshot, and let the next reader have the connection."""
+        self.give_back()
+
+    def give_back(self) -> None:
+        """Do what `close` does, in whichever thread has used it."""
         if self._conn.invalidated or len(self._idle) >= _READERS_KEPT:
             self.end()
             return

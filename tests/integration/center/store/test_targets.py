@@ -9,6 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from outrider.center.fleet import targets
+from outrider.center.fleet.rows import agents_where
+from outrider.center.fleet.tag_rows import as_text
 from outrider.center.store.connection import Connection, SteppedConnection, step
 from outrider.center.store.engine import Store
 from outrider.center.store.schema import agent_tags, agents, group_members, groups, metadata
@@ -44,6 +46,7 @@ async def _fill(conn: Connection, fleet: Sequence[Host]) -> None:
             # Somebody online has a link or was heard; one that is not approved may be there as well.
             "linked": "center" if host.status is not HostStatus.OFFLINE and number % 2 else None,
             "last_seen": _HEARD_SINCE - 1 if host.status is HostStatus.OFFLINE else _HEARD_SINCE,
+            "tags": as_text(host.tags),
         }
         await conn.execute(sa.insert(agents).values(**row))
         for tag in host.tags:
@@ -70,14 +73,18 @@ async def _check(conn: Connection, fleet: Sequence[Host], expression: Expression
     approved = {host.id for host in fleet if host.status in _APPROVED}
     assert await _found(conn, text) == [each for each in meant if each in approved]
 
+    piece = await targets.piece_of(conn, text, heard_since=_HEARD_SINCE)
+    assert [row.id for row in await agents_where(conn, piece, len(fleet) + 1)] == meant
     condition = await targets.condition_of(conn, text, heard_since=_HEARD_SINCE)
-    rows = await conn.execute(sa.select(agents.c.id).where(condition).order_by(agents.c.id))
+    # Beside a table that has columns of the same names.
+    members = sa.select(agents.c.id).outerjoin(groups, groups.c.name == agents.c.label)
+    rows = await conn.execute(members.where(condition).order_by(agents.c.id))
     assert list(rows.scalars()) == meant
 
     reach = await targets.reach_of(conn, text, limit=3, heard_since=_HEARD_SINCE)
     wanted = meant if asks_for_unapproved(expression) else [each for each in meant if each in approved]
     assert reach.count == len(wanted)
-    assert reach.first == wanted[:3]
+    assert [row.id for row in reach.first] == wanted[:3]
     by_id = {host.id: host.status for host in fleet}
     statuses = [by_id[each] for each in wanted]
     assert reach.by_status == {status: statuses.count(status) for status in set(statuses)}
@@ -115,10 +122,13 @@ _LARGEST = [
     " or ".join(["not web"] * ((MAX_PARTS - 1) // 2)),
     "not (" * (MAX_DEPTH // 2) + " or ".join(["web and db"] * 70) + ")" * (MAX_DEPTH // 2),
     ",".join(["web"] * (MAX_LENGTH // 4)),
+    "tag:a and not (b* or (" * (MAX_DEPTH // 3) + "c" + "))" * (MAX_DEPTH // 3),
+    "".join(f"a{n},b{n},os:c and (" for n in range(MAX_DEPTH)) + "c" + ")" * MAX_DEPTH,
+    "(" * (MAX_DEPTH - 1) + "a" + "".join(f" or not b{n})" for n in range(MAX_DEPTH - 1)),
 ]
 
 
-@pytest.mark.parametrize("text", _LARGEST, ids=[each[:12] for each in _LARGEST])
+@pytest.mark.parametrize("text", _LARGEST, ids=[each[:16] for each in _LARGEST])
 async def test_a_database_takes_the_largest_targets(text: str, store: Store) -> None:
     """Whatever the parser lets through, both databases answer: none of their own limits is met."""
     async with store.read() as conn:

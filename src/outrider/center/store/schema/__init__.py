@@ -35,7 +35,14 @@ from outrider.center.store.schema.commands import (
     idempotency,
 )
 from outrider.center.store.schema.dispatches import IS_UNFINISHED, dispatches
-from outrider.center.store.schema.fleet import agent_tags, agents, enrolment_keys, group_members, groups
+from outrider.center.store.schema.fleet import (
+    agent_details,
+    agent_tags,
+    agents,
+    enrolment_keys,
+    group_members,
+    groups,
+)
 from outrider.center.store.schema.log import counters, events, meta
 from outrider.center.store.schema.schedules import IS_CLAIMED, firings, schedules
 
@@ -48,6 +55,7 @@ __all__ = [
     "IS_UNFINISHED",
     "IS_UNRESOLVED",
     "IS_WAITING",
+    "agent_details",
     "agent_tags",
     "agents",
     "alert_channels",

@@ -22,6 +22,7 @@ def upgrade() -> None:
     _make_sessions()
     _make_enrolment_keys()
     _make_agents()
+    _make_agent_details()
     _make_agent_tags()
     _make_commands()
     _make_command_output()
@@ -107,40 +108,48 @@ def _make_agents() -> None:
     op.create_table(
         "agents",
         sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("approval", sa.Text(), nullable=False),
+        sa.Column("linked", sa.Text()),
+        sa.Column("link_epoch", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("last_seen", sa.Double(), nullable=False),
+        sa.Column("label", sa.Text(), server_default="", nullable=False),
+        sa.Column("hostname", sa.Text(), server_default="", nullable=False),
+        sa.Column("os", sa.Text(), server_default="", nullable=False),
+        sa.Column("os_family", sa.Text(), server_default="", nullable=False),
+        sa.Column("tags", sa.Text(), server_default="", nullable=False),
+        sa.Column("ip", sa.Text(), server_default="", nullable=False),
+        sa.Column("version", sa.Text(), server_default="", nullable=False),
+        sa.Column("generation", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("clock_offset", sa.Double()),
+        sa.Column("readings", sa.Text()),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_agents")),
+        sqlite_with_rowid=False,
+    )
+
+
+def _make_agent_details() -> None:
+    op.create_table(
+        "agent_details",
+        sa.Column("agent_id", sa.Text(), nullable=False),
         sa.Column("device_id", sa.Text(), nullable=False),
         sa.Column("key_hash", sa.LargeBinary(), nullable=False),
         sa.Column("public_key", sa.Text(), nullable=False),
-        sa.Column("approval", sa.Text(), nullable=False),
-        sa.Column("label", sa.Text(), server_default="", nullable=False),
-        sa.Column("hostname", sa.Text(), server_default="", nullable=False),
-        sa.Column("ip", sa.Text(), server_default="", nullable=False),
-        sa.Column("os", sa.Text(), server_default="", nullable=False),
-        sa.Column("os_family", sa.Text(), server_default="", nullable=False),
-        sa.Column("version", sa.Text(), server_default="", nullable=False),
         sa.Column("facts", sa.Text(), server_default="{}", nullable=False),
-        sa.Column("readings", sa.Text()),
         sa.Column("first_seen", sa.Double(), nullable=False),
-        sa.Column("last_seen", sa.Double(), nullable=False),
         sa.Column("approved_by", sa.Text()),
         sa.Column("approved_at", sa.Double()),
         sa.Column("enrolment_key_id", sa.Text()),
         sa.Column("incarnation", sa.Text()),
-        sa.Column("generation", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("start", sa.Text()),
         sa.Column("boot", sa.Text()),
         sa.Column("machine", sa.Text()),
-        sa.Column("linked", sa.Text()),
-        sa.Column("link_epoch", sa.BigInteger(), server_default="0", nullable=False),
-        sa.Column("clock_offset", sa.Double()),
-        sa.Column("connection_state", sa.Text()),
         sa.Column("conflict", sa.Text()),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_agents")),
-        sa.UniqueConstraint("device_id", name=op.f("uq_agents_device_id")),
+        sa.ForeignKeyConstraint(
+            ["agent_id"], ["agents.id"], name=op.f("fk_agent_details_agent_id_agents"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("agent_id", name=op.f("pk_agent_details")),
+        sa.UniqueConstraint("device_id", name=op.f("uq_agent_details_device_id")),
     )
-    op.create_index(op.f("ix_agents_approval"), "agents", ["approval"])
-    op.create_index(op.f("ix_agents_hostname"), "agents", ["hostname"])
-    op.create_index(op.f("ix_agents_label"), "agents", ["label"])
-    op.create_index(op.f("ix_agents_linked"), "agents", ["linked"])
 
 
 def _make_agent_tags() -> None:
