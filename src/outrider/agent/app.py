@@ -42,6 +42,7 @@ from outrider.agent.restart import RESTART_CODE, Baton, Restarter, start_again, 
 from outrider.agent.results import Results
 from outrider.agent.settings import AgentSettings, load_settings
 from outrider.agent.spool import Spool
+from outrider.agent.streams.files import FileStream
 from outrider.agent.streams.logs import LogStream
 from outrider.agent.task_queue import TaskQueue
 from outrider.agent.telemetry.telemetry import Telemetry
@@ -52,12 +53,14 @@ from outrider.domain.places import AGENT
 from outrider.engines.commands.cgroups import TaskCgroups
 from outrider.engines.commands.engine import CommandEngine
 from outrider.engines.logs.journalctl import Journal
+from outrider.engines.files.unfinished import Unfinished
 from outrider.engines.telemetry.machine import boot_id, machine_digest
 from outrider.kit import logs
 from outrider.kit.clock import SystemClock
 from outrider.kit.config import ConfigError
 from outrider.kit.launch import ANNOUNCE_FD, PARENT_FD, ParentWatch, inherited_descriptor
 from outrider.kit.supervise import Ready, Supervisor, run_until_signalled
+from outrider.protocol import file_stream
 
 log = logs.get(__name__)
 
@@ -201,9 +204,16 @@ class Daemon:
             policy=policy,
             clock=clock,
         )
+        unfinished = Unfinished(self._folder.unfinished)
+        if removed := await asyncio.to_thread(unfinished.sweep):
+            log.info("files that were being written when the agent died are removed", files=removed)
         host_streams = HostStreams(
             dial=door.stream,
-            kinds={"metrics": telemetry.stream, "logs": LogStream(policy, self._journal, clock)},
+            kinds={
+                "metrics": telemetry.stream,
+                file_stream.KIND: FileStream(policy, unfinished),
+                "logs": LogStream(policy, self._journal, clock),
+            },
             policy=policy,
             clock=clock,
         )

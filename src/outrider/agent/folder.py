@@ -19,6 +19,7 @@ class AgentFolder:
         self.minutes = path / "minutes"
         self.center_ca = path / "center-ca.pem"
         self.terminals = path / "terminals"
+        self.unfinished = path / "unfinished"
         self.lock = path / "lock"
 
     def make(self) -> None:

@@ -2,7 +2,8 @@
 
     forbid = ["shell", "script"]      # command types, and other abilities by name
     users = ["backup", "nobody"]      # the only users commands may run as
-    file_roots = ["/srv"]             # the only folders that file abilities may touch
+    file_roots = ["/srv", "/var/log"] # the only folders that file abilities may touch
+    file_read_only = ["/var/log"]     # folders whose files may be read and not written
     max_parallel = 4                  # how many commands run at once
 
 No file means no rule beyond the center's. A file that is there and can't be relied on - not root's, writable
@@ -21,6 +22,7 @@ import msgspec
 from msgspec import Meta
 
 from outrider.domain.command_types import REGISTRY
+from outrider.engines.files.rooted import Roots
 from outrider.kit import logs
 from outrider.kit.nearest import nearest
 
@@ -43,6 +45,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     forbid: tuple[str, ...] = ()
     users: tuple[str, ...] | None = None
     file_roots: tuple[str, ...] | None = None
+    file_read_only: tuple[str, ...] = ()
     max_parallel: Annotated[int, Meta(ge=1, le=1024)] | None = None
 
 
@@ -70,6 +73,12 @@ class Policy:
     def file_roots(self) -> tuple[str, ...] | None:
         """The only folders whose files may be touched; None where the policy does not say."""
         return self._rules.file_roots
+
+    def file_rules(self) -> Roots:
+        """Return the folders whose files may be touched, and those that may only be read. Blocks."""
+        return Roots(
+            self._rules.file_roots, self._rules.file_read_only, rule=f"This host's policy ({self._path})"
+        )
 
     def forbids(self, ability: str) -> str:
         """Return why this host does not do `ability`, naming the file, or an empty text when it does."""
@@ -174,6 +183,9 @@ def _parse(data: bytes) -> Rules:
     for name in rules.forbid:
         if name not in ABILITIES:
             raise PolicyUnusable(f"forbids the unknown ability {name!r}{_meant(name, ABILITIES)}")
+    for folder in (*(rules.file_roots or ()), *rules.file_read_only):
+        if not folder.startswith("/") or ".." in folder.split("/") or "\0" in folder:
+            raise PolicyUnusable(f"names {folder!r}, which is no absolute path of a folder")
     return rules
 
 

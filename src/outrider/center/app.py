@@ -54,6 +54,9 @@ from outrider.center.dispatches.routes import router as dispatch_routes
 from outrider.center.dispatches.runner import DispatchRunner
 from outrider.center.dispatches.service import DispatchService
 from outrider.center.dispatches.writes import AdvanceDispatches, CreateDispatches, HoldAgain, Release
+from outrider.center.files.routes import router as file_routes
+from outrider.center.files.service import FileService
+from outrider.center.files.spool import Spool
 from outrider.center.fleet.approval import Approved
 from outrider.center.fleet.link_writes import Departure
 from outrider.center.fleet.presence import Presence
@@ -163,6 +166,9 @@ class Center:
         )
         self.delivery = Delivery(store, self.hub)
         self.host_streams = HostStreams(self.hub, clock, Approved(store))
+        self.files = FileService(
+            store, self.host_streams, Spool(settings.home.expanduser() / "uploads", settings.uploads_bytes)
+        )
         self.logs = LogService(store, self.host_streams, self.hub, Approved(store), clock)
         self.fleet = FleetService(
             store,
@@ -294,6 +300,7 @@ class Center:
             "polling": self.polling,
             "audit": self.audit,
             "health": self.health,
+            "files": self.files,
             "event_log": self.event_log,
             "event_streams": self.event_streams,
             "logs": self.logs,
@@ -305,6 +312,7 @@ class Center:
             command_routes(),
             dispatch_routes(),
             schedule_routes(),
+            file_routes(),
             live_routes(),
             log_routes(),
             audit_routes(),

@@ -112,6 +112,9 @@ class CenterSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     events_days: Annotated[float, Meta(gt=0, description="How long events are kept.")] = 7.0
     commands_days: Annotated[float, Meta(gt=0, description="How long ended commands are kept.")] = 90.0
     audit_days: Annotated[float, Meta(gt=0, description="How long the audit log is kept.")] = 365.0
+    uploads_bytes: Annotated[
+        int, Meta(ge=0, description="Most bytes of uploads held here whose destination comes last.")
+    ] = 20 * 1024**3
     oidc: OidcSettings = msgspec.field(default_factory=OidcSettings)
     heartbeat: Annotated[
         float, Meta(ge=0.2, le=300, description="Seconds between an agent's heartbeats.")

@@ -4,7 +4,7 @@ PathRefused is a Forbidden: the path leads where the host's policy, or the rules
 NotAFile and NotAFolder are Invalid, FileExists and FileChanged a Conflict.
 """
 
-from outrider.domain.errors import Conflict, Forbidden, Invalid
+from outrider.domain.errors import Conflict, Forbidden, Invalid, OutriderError
 
 
 class PathRefused(Forbidden):
@@ -35,3 +35,9 @@ class FileChanged(Conflict):
     """The file changed, shrank or went while it was read. `fields`: path."""
 
     code = "file_changed"
+
+
+class RangeNotSatisfiable(OutriderError):
+    """The part that was asked for lies beyond the file's end. `fields`: size."""
+
+    code = "range_not_satisfiable"

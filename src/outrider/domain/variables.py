@@ -58,6 +58,7 @@ ALL: Final = frozenset(
         "TLS_CERTIFICATE",
         "TLS_KEY",
         "TLS_LISTEN",
+        "UPLOADS_BYTES",
         "TRUSTED_PROXIES",
     )
 )

@@ -16,7 +16,7 @@ from litestar.exceptions import (
 )
 from litestar.openapi.datastructures import ResponseSpec
 
-from outrider.domain import errors
+from outrider.domain import errors, file_errors
 from outrider.kit import logs
 
 log = logs.get(__name__)
@@ -30,6 +30,7 @@ STATUS: Final[dict[type[errors.OutriderError], int]] = {
     errors.NotFound: 404,
     errors.Conflict: 409,
     errors.TooLarge: 413,
+    file_errors.RangeNotSatisfiable: 416,
     errors.NoSpace: 507,
     errors.HostFault: 502,
     errors.Throttled: 429,
@@ -77,6 +78,8 @@ def answer(status: int, code: str, detail: str, fields: dict[str, Any] | None = 
         headers["WWW-Authenticate"] = "Bearer"
     if fields and "retry_after" in fields:
         headers["Retry-After"] = str(max(1, round(float(fields["retry_after"]))))
+    if fields and status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+        headers["Content-Range"] = f"bytes */{fields['size']}"
     problem = Problem(
         title=HTTPStatus(status).phrase, status=status, code=code, detail=detail, fields=fields or {}
     )

@@ -22,6 +22,9 @@ from outrider.protocol.messages import MAX_FRAME
 BACKLOG: Final = 4096
 MAX_HEAD: Final = 64 * 1024
 HEAD_WITHIN: Final = 20.0
+ABORT: Final = "outrider.abort"
+"""The extension of the scope whose `now` cuts the connection: an answer that can't be finished must not look
+whole."""
 _END_OF_HEAD: Final = b"\r\n\r\n"
 _STOP_WITHIN: Final = 3
 _KEEP_ALIVE: Final = 75
@@ -72,6 +75,10 @@ class BoundedHead(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Stop counting: the head is whole."""
         self._done()
+        self.scope["extensions"] = {
+            **(self.scope.get("extensions") or {}),
+            ABORT: {"now": self.transport.abort},
+        }
         super().on_headers_complete()
 
     def on_message_begin(self) -> None:

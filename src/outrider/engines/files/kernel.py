@@ -1,4 +1,4 @@
-"""Two system calls that Python does not have: openat2(2), and the kind of a file system from fstatfs(2)."""
+"""System calls that Python does not have: openat2(2), fstatfs(2), renameat2(2), sync_file_range(2)."""
 
 import ctypes
 import errno
@@ -12,6 +12,9 @@ RESOLVE_IN_ROOT: Final = 0x10
 
 _OPENAT2: Final = 437
 """The same number on every architecture that Python runs on, Alpha apart."""
+_RENAME_NOREPLACE: Final = 1
+_SYNC_FILE_RANGE_WRITE: Final = 2
+_NOT_THERE: Final = frozenset({errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP})
 _STATFS_BYTES: Final = 512
 """More than any architecture's struct statfs."""
 
@@ -41,6 +44,30 @@ def file_system_kind(descriptor: int) -> int:
         if ctypes.get_errno() != errno.EINTR:
             raise _error()
     return ctypes.c_ulong.from_buffer(buffer).value & 0xFFFFFFFF
+
+
+def rename_new(folder: int, old: str, new: str) -> None:
+    """Rename within an open folder. Raises FileExistsError when `new` is there, never replacing it."""
+    names = os.fsencode(old), os.fsencode(new)
+    if hasattr(_libc, "renameat2"):
+        if _libc.renameat2(folder, names[0], folder, names[1], _RENAME_NOREPLACE) == 0:
+            return
+        if ctypes.get_errno() not in _NOT_THERE:
+            raise _error()
+    # File systems that can't do it in one step can mostly do it in two that are as safe.
+    os.link(old, new, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
+    os.unlink(old, dir_fd=folder)
+
+
+def start_writing(descriptor: int, offset: int, size: int) -> None:
+    """Ask the kernel to begin writing these bytes to the disk: a hint, which raises nothing."""
+    if hasattr(_libc, "sync_file_range"):
+        _libc.sync_file_range(
+            ctypes.c_int(descriptor),
+            ctypes.c_int64(offset),
+            ctypes.c_int64(size),
+            ctypes.c_uint(_SYNC_FILE_RANGE_WRITE),
+        )
 
 
 def _error() -> OSError:

@@ -148,7 +148,7 @@ class Roots:
             _demand_file(found.status.st_mode, path)
             with told(path):
                 _refuse_made_up(found.descriptor, path)
-                return _reopen(found.descriptor, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+                return reopen(found.descriptor, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
 
     def open_folder(self, path: str) -> int:
         """Open the folder `path` for listing and return its descriptor.
@@ -160,7 +160,7 @@ class Roots:
                 raise NotAFolder(f"{printable(path)} is no folder.", path=printable(path))
             with told(path):
                 _refuse_made_up(found.descriptor, path)
-                return _reopen(found.descriptor, os.O_RDONLY | os.O_DIRECTORY)
+                return reopen(found.descriptor, os.O_RDONLY | os.O_DIRECTORY)
 
     def place(self, path: str) -> Place:
         """Find where the file `path` is to be written: its folder must exist, it need not.
@@ -176,7 +176,7 @@ class Roots:
             folder, name, real = walk.to_place(parts)
             self._refuse_read_only(real, path)
             _refuse_made_up(folder, path)
-            descriptor = _reopen(folder, os.O_RDONLY | os.O_DIRECTORY)
+            descriptor = reopen(folder, os.O_RDONLY | os.O_DIRECTORY)
             return Place(descriptor, name, _text(real))
 
     def folder_to_fill(self, path: str) -> tuple[int, str] | None:
@@ -194,7 +194,11 @@ class Roots:
                 return None
             self._refuse_read_only(real, path)
             _refuse_made_up(descriptor, path)
-            return _reopen(descriptor, os.O_RDONLY | os.O_DIRECTORY), _text(real)
+            return reopen(descriptor, os.O_RDONLY | os.O_DIRECTORY), _text(real)
+
+    def check_writable(self, real: str) -> None:
+        """Raise PathRefused when `real`, a path without links in it, may only be read."""
+        self._refuse_read_only(_split(real), real)
 
     def _parts(self, path: str) -> tuple[str, ...]:
         if not path.startswith("/"):
@@ -377,8 +381,8 @@ def _status_of(descriptor: int) -> os.stat_result:
     return os.fstat(descriptor)
 
 
-def _reopen(descriptor: int, flags: int) -> int:
-    """Open for use what an O_PATH descriptor holds. Raises OSError."""
+def reopen(descriptor: int, flags: int) -> int:
+    """Open for use the very thing that an O_PATH descriptor holds. Raises OSError."""
     return os.open(f"/proc/self/fd/{descriptor}", flags | os.O_CLOEXEC)
 
 
@@ -389,8 +393,13 @@ def _demand_file(mode: int, path: str) -> None:
         raise _refused(path, f"is {_KINDS.get(stat.S_IFMT(mode), 'no file')}, and only files are touched")
 
 
+def is_made_up(descriptor: int) -> bool:
+    """Tell whether an open file lies on a file system whose files the kernel makes up. Raises OSError."""
+    return kernel.file_system_kind(descriptor) in _MADE_UP
+
+
 def _refuse_made_up(descriptor: int, path: str) -> None:
-    if kernel.file_system_kind(descriptor) in _MADE_UP:
+    if is_made_up(descriptor):
         raise _refused(path, "is made up by the kernel and no file on a disk: use a command to read it")
 
 

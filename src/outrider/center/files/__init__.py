@@ -1,0 +1,1 @@
+"""Files of hosts: listed, looked at, downloaded, uploaded; nothing of them stays at the center."""

@@ -1,0 +1,71 @@
+"""Which part of a file an answer carries (RFC 9110, sections 13 and 14): pure rules, one range at most."""
+
+import re
+from dataclasses import dataclass
+from email.utils import formatdate
+from typing import Final
+
+from outrider.domain.file_errors import RangeNotSatisfiable
+from outrider.domain.files import Opened
+
+_RANGE: Final = re.compile(r"bytes=\s*(\d{0,20})-(\d{0,20})\s*", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What to answer: a status, and for 200 and 206 the bytes [start, start + length)."""
+
+    status: int
+    start: int
+    length: int
+
+
+def etag_of(opened: Opened) -> str:
+    """Return a strong validator: by the time and size of the file."""
+    return f'"{opened.modified:x}-{opened.size:x}"'
+
+
+def last_modified_of(opened: Opened) -> str:
+    """Return the time of the file as HTTP writes it."""
+    return formatdate(opened.modified / 1e9, usegmt=True)
+
+
+def part_for(opened: Opened, *, wanted: str | None, if_range: str | None, if_none_match: str | None) -> Part:
+    """Decide what of a file is answered to these three headers.
+
+    A header that can't be read, several ranges, and a range of another state of the file (`if_range`) count
+    for nothing: all is sent then. An unchanged file is 304. Raises RangeNotSatisfiable for a range that lies
+    beyond the end.
+    """
+    tag = etag_of(opened)
+    if if_none_match is not None and _names(if_none_match, tag):
+        return Part(304, 0, 0)
+    whole = Part(200, 0, opened.size)
+    if wanted is None or (if_range is not None and if_range.strip() not in {tag, last_modified_of(opened)}):
+        return whole
+    found = _RANGE.fullmatch(wanted.strip())
+    if found is None or not any(found.groups()):
+        return whole
+    first, last = found.groups()
+    if not first:
+        length = min(int(last), opened.size)
+        if not length:
+            raise _beyond(opened)
+        return Part(206, opened.size - length, length)
+    start = int(first)
+    if last and int(last) < start:
+        return whole
+    if start >= opened.size:
+        raise _beyond(opened)
+    end = min(int(last) + 1, opened.size) if last else opened.size
+    return Part(206, start, end - start)
+
+
+def _beyond(opened: Opened) -> RangeNotSatisfiable:
+    return RangeNotSatisfiable(
+        f"The file has {opened.size} bytes: the range begins beyond them.", size=opened.size
+    )
+
+
+def _names(header: str, tag: str) -> bool:
+    return any(each.strip().removeprefix("W/") in {tag, "*"} for each in header.split(","))

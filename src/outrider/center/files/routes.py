@@ -1,0 +1,112 @@
+"""Routes of hosts' files (seed 002 and its contract)."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated, Any, Literal
+
+from litestar import Request, Response, Router, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, QueryParameter
+
+from outrider.center.files.download import ArchiveDownload, DownloadAnswer, FileDownload
+from outrider.center.files.names import query_bytes
+from outrider.center.files.service import FileService
+from outrider.center.files.views import FileView, Listing, Uploaded
+from outrider.center.http.callers import Caller, access
+from outrider.center.http.problems import documented
+from outrider.domain.errors import Unavailable
+from outrider.domain.files import MOST_LISTED
+from outrider.domain.ids import AgentId
+from outrider.domain.roles import Role
+
+Files = NamedDependency[FileService]
+Asked = Request[Caller, Any, Any]
+PathOnHost = Annotated[str, QueryParameter(min_length=1, max_length=20_000)]
+"""An absolute path on the host. Percent-encoded bytes need not be UTF-8."""
+
+_HOST = documented([400, 403, 404, 409, 429, 502, 503])
+
+
+@get(
+    "/agents/{agent_id:str}/files",
+    opt=access(Role.OPERATOR),
+    media_type="application/octet-stream",
+    responses={**_HOST, **documented([416])},
+)
+async def download(
+    agent_id: FromPath[str],
+    path: PathOnHost,
+    request: Asked,
+    files: Files,
+    archive: Annotated[Literal["tar.gz"] | None, QueryParameter()] = None,
+) -> Response[bytes]:
+    """Download a file, or with `archive` a folder. Takes Range, If-Range and If-None-Match for files."""
+    wanted = _path_of(request, path)
+    by = request.user.actor
+    if archive is not None:
+        return DownloadAnswer(ArchiveDownload(files, AgentId(agent_id), wanted, by))
+    return DownloadAnswer(FileDownload(files, AgentId(agent_id), wanted, by, request.headers))
+
+
+@get("/agents/{agent_id:str}/files/list", opt=access(Role.OPERATOR), responses=_HOST)
+async def list_folder(
+    agent_id: FromPath[str],
+    path: PathOnHost,
+    request: Asked,
+    files: Files,
+    after: Annotated[str, QueryParameter(max_length=4096)] = "",
+    limit: Annotated[int, QueryParameter(ge=1, le=MOST_LISTED)] = MOST_LISTED,
+) -> Listing:
+    """List a folder by name, page by page."""
+    beyond = query_bytes(request.scope["query_string"], "after") or after.encode()
+    return await files.list_folder(AgentId(agent_id), _path_of(request, path), after=beyond, limit=limit)
+
+
+@get("/agents/{agent_id:str}/files/stat", opt=access(Role.OPERATOR), responses=_HOST)
+async def look_at(
+    agent_id: FromPath[str],
+    path: PathOnHost,
+    request: Asked,
+    files: Files,
+    digest: bool = False,  # noqa: FBT001, FBT002 (a query parameter has a name)
+    length: Annotated[int | None, QueryParameter(ge=0)] = None,
+) -> FileView:
+    """Describe a file; with `digest` also the BLAKE3 of its content, or of its first `length` bytes."""
+    return await files.look_at(AgentId(agent_id), _path_of(request, path), digest=digest, length=length)
+
+
+@post(
+    "/agents/{agent_id:str}/files",
+    opt=access(Role.OPERATOR),
+    status_code=200,
+    request_max_body_size=None,
+    responses={**_HOST, **documented([413, 507])},
+)
+async def upload(agent_id: FromPath[str], request: Asked, files: Files) -> Uploaded:
+    """Upload a file as a form with the parts `dest` and `file`, best in this order.
+
+    Also `mode`, `owner`, `overwrite` and `extract` (`tar.gz`: a folder).
+    """
+    content_type = request.headers.get("content-type", "")
+    return await files.upload(AgentId(agent_id), content_type, _body(request), request.user.actor)
+
+
+def _path_of(request: Asked, text: str) -> bytes:
+    """Return `path` as the bytes that were sent, which need not be text."""
+    return query_bytes(request.scope["query_string"], "path") or text.encode()
+
+
+async def _body(request: Asked) -> AsyncIterator[bytes]:
+    """Give the body as it comes. Raises Unavailable when its sender goes before its end."""
+    while True:
+        message = await request.receive()
+        if message["type"] != "http.request":
+            raise Unavailable("The upload's sender went away before its end.")
+        if message["body"]:
+            yield message["body"]
+        if not message["more_body"]:
+            return
+
+
+def router() -> Router:
+    """Make the room's routes."""
+    return Router("/api", route_handlers=[download, list_folder, look_at, upload], tags=["files"])
