@@ -59,17 +59,26 @@ class Begun:
 
 @dataclass(slots=True)
 class Host:
-    """An engine and the captures of its commands."""
+    """An engine and the captures of its commands. `path` says where programs are, if not where usual."""
 
     folder: Path
     clock: Clock = field(default_factory=SystemClock)
     cgroups: TaskCgroups | None = None
+    root: Path = Path("/")
+    path: str = ""
     begun: list[Begun] = field(default_factory=list)
 
     @property
     def engine(self) -> CommandEngine:
         """An engine on this host's folder."""
-        return CommandEngine(self.scratch, self.clock, agent_version="1.2.3", cgroups=self.cgroups)
+        return CommandEngine(
+            self.scratch,
+            self.clock,
+            agent_version="1.2.3",
+            base_environment={"PATH": self.path} if self.path else {},
+            cgroups=self.cgroups,
+            root=self.root,
+        )
 
     @property
     def scratch(self) -> Path:
@@ -88,6 +97,11 @@ class Host:
         """Run a command of a type to its end."""
         return await self.begin(kind, **params).run()
 
+    def close(self) -> None:
+        """Give back what is open."""
+        for begun in self.begun:
+            begun.capture.close()
+
     async def shell(self, command: str, **params: object) -> Done:
         """Run a shell line to its end."""
         return await self.do("shell", command=command, **params)
@@ -98,8 +112,7 @@ def host(tmp_path: Path) -> Iterator[Host]:
     """Give a host on the system's clock."""
     host = Host(tmp_path)
     yield host
-    for begun in host.begun:
-        begun.capture.close()
+    host.close()
 
 
 async def _until(condition: Callable[[], object]) -> None:

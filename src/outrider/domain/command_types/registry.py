@@ -11,6 +11,8 @@ from outrider.domain.command_types.kill import KillParams
 from outrider.domain.command_types.ping import PingParams
 from outrider.domain.command_types.processes import ProcessesParams
 from outrider.domain.command_types.script import ScriptParams
+from outrider.domain.command_types.service import ServiceParams
+from outrider.domain.command_types.services import ServicesParams
 from outrider.domain.command_types.shell import ShellParams
 from outrider.domain.command_types.system_info import SystemInfoParams
 from outrider.domain.errors import BadParams, UnknownType
@@ -47,6 +49,18 @@ REGISTRY: Final[dict[str, CommandType]] = {
             params=ScriptParams,
             role=Role.OPERATOR,
             summary="Run a script with an interpreter.",
+        ),
+        CommandType(
+            name="service",
+            params=ServiceParams,
+            role=Role.OPERATOR,
+            summary="Start, stop or restart a service, or ask how it is.",
+        ),
+        CommandType(
+            name="services",
+            params=ServicesParams,
+            role=Role.OPERATOR,
+            summary="List the host's services.",
         ),
         CommandType(
             name="shell", params=ShellParams, role=Role.OPERATOR, summary="Run a line with /bin/sh -c."

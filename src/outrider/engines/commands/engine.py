@@ -14,7 +14,16 @@ from outrider.engines.commands.execution import Execution, ProcessExecution
 from outrider.engines.commands.handover import ProcessHandover
 from outrider.engines.commands.script_folder import sweep_scripts
 from outrider.engines.commands.surroundings import Surroundings
-from outrider.engines.commands.types import kill, ping, processes, script, shell, system_info
+from outrider.engines.commands.types import (
+    kill,
+    ping,
+    processes,
+    script,
+    service,
+    services,
+    shell,
+    system_info,
+)
 from outrider.kit.clock import Clock
 
 Begin = Callable[[Assignment[Any]], Execution]
@@ -24,6 +33,8 @@ BEGIN: Final[Mapping[str, Begin]] = {
     "ping": ping.begin,
     "processes": processes.begin,
     "script": script.begin,
+    "service": service.begin,
+    "services": services.begin,
     "shell": shell.begin,
     "system_info": system_info.begin,
 }
@@ -34,7 +45,8 @@ class CommandEngine:
     """Begins commands and takes over those that run on through a restart in place.
 
     `scratch` is a private folder of the agent for scripts. `base_environment` is added to every command's
-    clean environment. `cgroups` comes from `TaskCgroups.find_delegated`.
+    clean environment. `cgroups` comes from `TaskCgroups.find_delegated`. `root` is where this host's own
+    files are looked for.
     """
 
     def __init__(
@@ -45,6 +57,7 @@ class CommandEngine:
         agent_version: str,
         base_environment: Mapping[str, str] | None = None,
         cgroups: TaskCgroups | None = None,
+        root: Path = Path("/"),
     ) -> None:
         self._surroundings = Surroundings(
             scratch=scratch,
@@ -52,6 +65,7 @@ class CommandEngine:
             base_environment=dict(base_environment or {}),
             cgroups=cgroups,
             agent_version=agent_version,
+            root=root,
         )
 
     def begin(

@@ -5,6 +5,7 @@ with all that came of it, exactly as a shell line would be.
 """
 
 import asyncio
+import shutil
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
@@ -15,6 +16,7 @@ from outrider.domain.ids import CommandId
 from outrider.domain.output import STDERR, STDOUT
 from outrider.engines.commands.assignment import Assignment
 from outrider.engines.commands.capture import Capture
+from outrider.engines.commands.environment import SEARCH_PATH
 from outrider.engines.commands.execution import CANCELLED, ProcessExecution, Stop
 from outrider.engines.commands.outcome import Outcome
 from outrider.engines.commands.start import ProcessSpec
@@ -71,6 +73,7 @@ class Steps:
 
     def __init__(self, command_id: CommandId, surroundings: Surroundings, timeout: float) -> None:
         self.clock = surroundings.clock
+        self.root = surroundings.root
         self.stop: Stop | None = None
         self.notes: list[str] = []
         self._command_id = command_id
@@ -79,6 +82,11 @@ class Steps:
         self._deadline = surroundings.clock.monotonic() + timeout
         self._waiting: asyncio.Future[Any] | None = None
         self._process: ProcessExecution | None = None
+
+    def has(self, program: str) -> bool:
+        """Tell whether `program` would find a program of this name."""
+        path = self._surroundings.base_environment.get("PATH", SEARCH_PATH)
+        return shutil.which(program, path=path) is not None
 
     def begin(self) -> None:
         """Let the time of the command begin to run."""

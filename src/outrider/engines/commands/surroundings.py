@@ -13,7 +13,8 @@ class Surroundings:
     """The parts that executions are given.
 
     `scratch` is the agent's private folder for scripts; `base_environment` are the host's settings for every
-    command (a proxy, a time zone); `cgroups` is None where the agent has no part of the cgroup tree.
+    command (a proxy, a time zone); `cgroups` is None where the agent has no part of the cgroup tree. Below
+    `root` lies what tells how this host is run.
     """
 
     scratch: Path
@@ -21,3 +22,4 @@ class Surroundings:
     base_environment: Mapping[str, str]
     cgroups: TaskCgroups | None
     agent_version: str
+    root: Path = Path("/")

@@ -1,4 +1,4 @@
-"""The parameters of `processes` and `kill`: what belongs together, and whom no signal may be meant for."""
+"""The parameters of the types that act on a host: what belongs together, and what is never meant."""
 
 import signal
 from typing import Any
@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from outrider.domain.command_types import parse_params
 from outrider.domain.command_types.faults import ParamFault
 from outrider.domain.command_types.kill import signal_number
+from outrider.domain.command_types.service import unit_of
 from outrider.domain.errors import BadParams
 
 
@@ -63,3 +64,36 @@ def test_anything_is_a_signal_or_refused(text: str | int) -> None:
     except ParamFault:
         return
     assert 1 <= number <= 64
+
+
+@pytest.mark.parametrize(
+    ("name", "unit"),
+    [
+        ("nginx", "nginx.service"),
+        ("nginx.service", "nginx.service"),
+        ("backup.timer", "backup.timer"),
+        ("getty@tty1", "getty@tty1.service"),
+        ("php8.2-fpm", "php8.2-fpm.service"),
+    ],
+)
+def test_the_unit_of_a_name(name: str, unit: str) -> None:
+    """A service by its plain name; a dot in it is no kind."""
+    assert unit_of(name) == unit
+
+
+@pytest.mark.parametrize(
+    "name", ["-H", "--now", "a b", "*.service", "a/b", "reboot.target", "x.mount", "[a]", "x" * 250, "a\n"]
+)
+def test_what_is_no_service(name: str) -> None:
+    """Options, patterns, paths and units of other kinds never reach systemctl."""
+    with pytest.raises(BadParams) as refused:
+        parse_params("service", {"name": name})
+    assert refused.value.fields["field"] == "name"
+
+
+@pytest.mark.parametrize("name", ["systemd-poweroff", "systemd-reboot.service", "rescue"])
+def test_what_takes_the_host_away(name: str) -> None:
+    """It is refused where it would, and pointed to `reboot`; to look at it is fine."""
+    with pytest.raises(BadParams, match="command type reboot"):
+        parse_params("service", {"name": name, "action": "start"})
+    parse_params("service", {"name": name, "action": "status"})
