@@ -93,12 +93,14 @@ from outrider.center.store.connection import Connection
 from outrider.center.store.database import StoreUnusable
 from outrider.center.store.engine import Store, open_store
 from outrider.center.store.retention import Keep, Retention
+from outrider.center.telemetry.routes import router as telemetry_routes
+from outrider.center.telemetry.telemetry import Telemetry
 from outrider.domain.errors import OutriderError
 from outrider.domain.ids import AgentId, CommandId
 from outrider.kit import config, logs
 from outrider.kit.clock import Clock, SystemClock
 from outrider.kit.launch import ANNOUNCE_FD, PARENT_FD, ParentWatch, inherited_descriptor
-from outrider.kit.supervise import Ready, Supervisor, run_until_signalled
+from outrider.kit.supervise import Ready, Service, Supervisor, run_until_signalled
 from outrider.kit.tasks import Tasks
 from outrider.protocol.messages import Watch
 
@@ -170,6 +172,15 @@ class Center:
             store, self.host_streams, Spool(settings.home.expanduser() / "uploads", settings.uploads_bytes)
         )
         self.logs = LogService(store, self.host_streams, self.hub, Approved(store), clock)
+        self.telemetry = Telemetry(
+            store,
+            self.presence,
+            self.hub,
+            self.host_streams,
+            clock,
+            keep_seconds=settings.metrics_days * _DAY,
+            max_hosts=settings.metrics_hosts,
+        )
         self.fleet = FleetService(
             store,
             self.presence,
@@ -179,6 +190,7 @@ class Center:
             pins=pins,
             on_approved=self.delivery.wake,
             on_barred=self.host_streams.end_all,
+            snapshot_of=self.telemetry.latest.of,
         )
         self.feed = Feed(self._watch)
         self.outputs = Outputs(store, blobs)
@@ -218,7 +230,7 @@ class Center:
         self.following = Following(store, self.commands, self.feed, self.outputs, clock)
         self.polling = PollingService(store, self.presence, self.hub, self.delivery, reports, clock)
         self.audit = AuditService(store)
-        self.health = HealthService(store, self.hub, self.fleet, standing)
+        self.health = HealthService(store, self.hub, self.fleet, self.telemetry.figures, standing)
         self.expiry = Expiry(store, self.feed, clock)
         self.resending = Resending(self.delivery, clock)
         self.retention = Retention(
@@ -228,11 +240,12 @@ class Center:
                 events=settings.events_days * _DAY,
                 commands=settings.commands_days * _DAY,
                 audit=settings.audit_days * _DAY,
+                minutes=settings.metrics_days * _DAY,
             ),
             forget_blobs=lambda keys: _forget(blobs, keys),
         )
         self.presence.on_silent = self._lose
-        side = AgentSide(store, self.presence, self.delivery, reports, self.feed)
+        side = AgentSide(store, self.presence, self.delivery, reports, self.feed, self.telemetry.intake)
         self._standing = standing
         self.routes = self._routes(standing)
         self.asgi: ASGIApp = Entry(
@@ -252,17 +265,19 @@ class Center:
         tree.add(self._standing)
         tree.add(self.bus)
         tree.add(_TaskService(self.tasks))
-        for service in (
+        services: tuple[Service, ...] = (
             self.event_log,
             self.presence,
             self.host_streams,
+            *self.telemetry.services,
             self.expiry,
             self.resending,
             self.dispatch_runner,
             self.schedules,
             self.archive,
             self.retention,
-        ):
+        )
+        for service in services:
             tree.add(service)
 
     def _watch(self, agent_id: AgentId, command_id: CommandId, *, on: bool) -> None:
@@ -300,6 +315,8 @@ class Center:
             "polling": self.polling,
             "audit": self.audit,
             "health": self.health,
+            "metrics_history": self.telemetry.history,
+            "metrics_watching": self.telemetry.watching,
             "files": self.files,
             "event_log": self.event_log,
             "event_streams": self.event_streams,
@@ -316,6 +333,7 @@ class Center:
             live_routes(),
             log_routes(),
             audit_routes(),
+            telemetry_routes(),
             health_routes(),
         ]
         return Litestar(

@@ -115,6 +115,12 @@ class CenterSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     uploads_bytes: Annotated[
         int, Meta(ge=0, description="Most bytes of uploads held here whose destination comes last.")
     ] = 20 * 1024**3
+    metrics_days: Annotated[
+        float, Meta(gt=0, le=3660, description="How long hosts' figures are kept, by the minute.")
+    ] = 30.0
+    metrics_hosts: Annotated[
+        int, Meta(ge=0, le=100_000, description="How many hosts /metrics shows one by one.")
+    ] = 1000
     oidc: OidcSettings = msgspec.field(default_factory=OidcSettings)
     heartbeat: Annotated[
         float, Meta(ge=0.2, le=300, description="Seconds between an agent's heartbeats.")

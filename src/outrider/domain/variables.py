@@ -37,6 +37,8 @@ ALL: Final = frozenset(
         "LOG_LEVEL",
         "MASTER_KEY",
         "MAX_PARALLEL",
+        "METRICS_DAYS",
+        "METRICS_HOSTS",
         "OIDC_ALLOWED_DOMAINS",
         "OIDC_CLIENT_ID",
         "OIDC_CLIENT_SECRET",

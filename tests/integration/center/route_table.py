@@ -57,6 +57,8 @@ ROUTES: Final[dict[tuple[str, str], Role | str]] = {
     ("GET", "/api/agents/{agent_id}/files/list"): Role.OPERATOR,
     ("GET", "/api/agents/{agent_id}/files/stat"): Role.OPERATOR,
     ("GET", "/api/agents/{agent_id}/stream/logs"): Role.OPERATOR,
+    ("GET", "/api/agents/{agent_id}/metrics"): Role.VIEWER,
+    ("GET", "/api/agents/{agent_id}/stream/metrics"): Role.VIEWER,
     ("POST", "/api/targets/preview"): Role.VIEWER,
     ("POST", "/api/dispatches"): Role.OPERATOR,
     ("GET", "/api/dispatches"): Role.VIEWER,

@@ -11,12 +11,14 @@ from outrider.center.fleet.link_writes import NOTE_FACTS, Arrived, SaidFacts
 from outrider.center.fleet.presence import Presence
 from outrider.center.link.open_link import OpenLink
 from outrider.center.store.engine import Store
+from outrider.center.telemetry.intake import MinuteIntake
 from outrider.domain.ids import AgentId
 from outrider.protocol.messages import (
     FactsChanged,
     FromAgent,
     FromCenter,
     Hello,
+    Minutes,
     Output,
     ResultsConfirmed,
     Watch,
@@ -28,7 +30,13 @@ class AgentSide:
     """Serves the link endpoint (`link.endpoint.AgentRooms`)."""
 
     def __init__(
-        self, store: Store, presence: Presence, delivery: Delivery, reports: TakeReports, feed: Feed
+        self,
+        store: Store,
+        presence: Presence,
+        delivery: Delivery,
+        reports: TakeReports,
+        feed: Feed,
+        minutes: MinuteIntake,
     ) -> None:
         """Take the rooms' parts."""
         self._store = store
@@ -36,6 +44,7 @@ class AgentSide:
         self._delivery = delivery
         self._reports = reports
         self._feed = feed
+        self._minutes = minutes
         self._arrived: dict[OpenLink, Arrived] = {}
 
     async def admit(self, agent_id: str, key: str) -> AgentId:
@@ -62,6 +71,8 @@ class AgentSide:
                 await self._store.writer.submit(
                     NOTE_FACTS, SaidFacts(agent_id=link.agent_id, facts=message.facts)
                 )
+            elif isinstance(message, Minutes):
+                self._minutes.take(link.agent_id, message)
             elif isinstance(message, Output) and not message.kept:
                 piece = Piece(message.channel, message.offset, message.data, kept=False)
                 self._feed.live(link.agent_id, message.id, piece)

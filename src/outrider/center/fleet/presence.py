@@ -75,9 +75,19 @@ class Presence:
         self.on_silent: Silent | None = None
 
     @property
+    def heartbeat(self) -> float:
+        """How often agents send a heartbeat, in seconds."""
+        return self._heartbeat
+
+    @property
     def patience(self) -> float:
         """How long an agent may be silent and still count as there, in seconds."""
         return SILENCE * self._heartbeat
+
+    @property
+    def return_within(self) -> float:
+        """Within how many seconds agents that lost their links are to spread their return."""
+        return max(RETURN_AT_LEAST, self._fleet / RETURNS_PER_SECOND)
 
     def heard_since(self) -> float:
         """Say since when, in unix time, an agent without a link must have been heard to count as there."""
@@ -138,7 +148,7 @@ class Presence:
             label=arrived.label,
             new_spool=arrived.verdict.may_be_a_copy,
             begun=arrived.begun,
-            return_within=max(RETURN_AT_LEAST, self._fleet / RETURNS_PER_SECOND),
+            return_within=self.return_within,
         )
         return welcome, arrived
 

@@ -11,6 +11,7 @@ from outrider.center.blobs import Blobs
 from outrider.center.fleet import keys, rows, targets, writes
 from outrider.center.fleet.presence import Presence
 from outrider.center.link.hub import Hub
+from outrider.center.link.open_link import OpenLink
 from outrider.center.security.proof import device_id_of, verify_enrolment
 from outrider.center.store.connection import Connection
 from outrider.center.store.engine import Store
@@ -105,7 +106,7 @@ class MadeKey(msgspec.Struct, frozen=True, kw_only=True):
 class FleetService:
     """What people and agents do with the fleet."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - composition
         self,
         store: Store,
         presence: Presence,
@@ -115,12 +116,14 @@ class FleetService:
         *,
         pins: frozenset[str],
         on_approved: Callable[[AgentId], Awaitable[None]],
+        snapshot_of: Callable[[AgentId], tuple[dict[str, Any], float] | None],
         on_barred: Callable[[AgentId, str], None],
     ) -> None:
         """Take the parts; `pins` are those of the center's CA, empty without TLS.
 
         `on_approved` sends what has waited for an agent that may work from now on; `on_barred` ends what is
-        under way with one that may not any more, and is told why.
+        under way with one that may not any more, and is told why. `snapshot_of` gives a host's newest
+        snapshot and the seconds since it came.
         """
         self._store = store
         self._presence = presence
@@ -130,6 +133,7 @@ class FleetService:
         self._pins = pins
         self._on_approved = on_approved
         self._on_barred = on_barred
+        self._snapshot_of = snapshot_of
         self._failures: KeyedLimiter[str] = KeyedLimiter(0.2, 20, clock, max_keys=10_000)
 
     # --- enrolment keys
@@ -315,10 +319,9 @@ class FleetService:
             raise writes.no_such_agent(agent_id)
         summary = self._summary(row)
         link = self._hub.get(row.id)
-        readings = link.readings if link else None
         return AgentView(
             **msgspec.structs.asdict(summary),
-            metrics=msgspec.structs.asdict(readings) if readings else row.readings or {},
+            metrics=self._metrics(row, link),
             labels=[],
             abilities=list(row.facts.get("abilities", ())),
             connection={
@@ -337,6 +340,13 @@ class FleetService:
             clock_offset=link.clock_offset if link else row.clock_offset,
             conflict=row.conflict,
         )
+
+    def _metrics(self, row: rows.AgentDetail, link: OpenLink | None) -> dict[str, Any]:
+        """Return the newest snapshot, with the load of heartbeats where that is newer."""
+        readings = link.readings if link else None
+        load = msgspec.structs.asdict(readings) if readings else row.readings or {}
+        snapshot, age = self._snapshot_of(row.id) or ({}, 0.0)
+        return snapshot if snapshot and age < self._presence.heartbeat else {**snapshot, **load}
 
     async def change(
         self, agent_id: str, *, label: str | None, tags: list[str] | None, by: Actor

@@ -10,6 +10,7 @@ from outrider.center.fleet.service import FleetService
 from outrider.center.link.hub import Hub
 from outrider.center.standing import Standing
 from outrider.center.store.engine import Store
+from outrider.center.telemetry.figures import FleetFigures
 
 _BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -17,7 +18,14 @@ _BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
 class HealthService:
     """Tells whether the center works, and how much it does."""
 
-    def __init__(self, store: Store, hub: Hub, fleet: FleetService, standing: Standing) -> None:
+    def __init__(
+        self,
+        store: Store,
+        hub: Hub,
+        fleet: FleetService,
+        fleet_figures: FleetFigures,
+        standing: Standing,
+    ) -> None:
         """Take what is looked at."""
         self._store = store
         self._hub = hub
@@ -25,6 +33,8 @@ class HealthService:
         self._standing = standing
         self._process = psutil.Process()
         self._registry = CollectorRegistry()
+        self._fleet_figures = fleet_figures
+        self._registry.register(fleet_figures)
         self._links = Gauge("outrider_links_open", "Open links of agents.", registry=self._registry)
         self._agents = Gauge("outrider_agents", "Agents by approval.", ["approval"], registry=self._registry)
         self._active = Gauge(
@@ -70,6 +80,7 @@ class HealthService:
         counts = await self._fleet.counts()
         for approval in ("pending", "approved", "declined"):
             self._agents.labels(approval).set(counts.get(approval, 0))
+        await self._fleet_figures.look()
         async with self._store.read() as conn:
             active = await rows.count_active(conn)
         for state in ("queued", "sent", "running", "unknown"):

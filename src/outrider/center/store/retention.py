@@ -8,7 +8,15 @@ import msgspec
 from sqlalchemy import bindparam, delete, exists, func, select, tuple_
 
 from outrider.center.store import audit
-from outrider.center.store.schema import commands, dispatches, events, idempotency, sessions
+from outrider.center.store.schema import (
+    agents,
+    commands,
+    dispatches,
+    events,
+    idempotency,
+    minute_rows,
+    sessions,
+)
 from outrider.domain.actors import CENTER
 from outrider.domain.audit import REMOVE, removal_data
 from outrider.domain.command_states import ACTIVE
@@ -77,6 +85,20 @@ _REMOVE_ANSWERS: Final = delete(idempotency).where(
 _OLD_SESSIONS: Final = (
     select(sessions.c.id).where(sessions.c.expires < bindparam("before")).limit(bindparam("limit"))
 )
+# The table lies host by host, and has no index by time: it is gone through host by host, too.
+_HOSTS_AT_ONCE: Final = 20
+_MINUTES_AT_ONCE: Final = 120
+_MINUTE: Final = 60.0
+_NEXT_HOSTS: Final = (
+    select(agents.c.id).where(agents.c.id > bindparam("after")).order_by(agents.c.id).limit(_HOSTS_AT_ONCE)
+)
+_OF_HOST: Final = minute_rows.c.agent_id == bindparam("host")
+_OLDEST_MINUTE: Final = select(func.min(minute_rows.c.minute)).where(_OF_HOST).scalar_subquery()
+_REMOVE_MINUTES: Final = delete(minute_rows).where(
+    _OF_HOST,
+    minute_rows.c.minute < bindparam("before"),
+    minute_rows.c.minute < _OLDEST_MINUTE + _MINUTES_AT_ONCE,
+)
 _REMOVE_SESSIONS: Final = delete(sessions).where(sessions.c.id.in_(_OLD_SESSIONS))
 
 
@@ -88,6 +110,7 @@ class Keep(msgspec.Struct, frozen=True, kw_only=True):
     commands: float = 90 * _DAY
     idempotency: float = _DAY
     audit: float = 365 * _DAY
+    minutes: float = 30 * _DAY
 
 
 class Removed(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,6 +122,8 @@ class Removed(msgspec.Struct, frozen=True, kw_only=True):
     idempotency: int
     sessions: int
     audit: int
+    #: Hosts' figures by the minute.
+    minutes: int
     #: The blobs that belonged to the commands.
     blobs: tuple[str, ...]
 
@@ -158,6 +183,7 @@ class Retention:
             idempotency=await self._repeat(self._removal(_REMOVE_ANSWERS, now - self._keep.idempotency)),
             sessions=await self._repeat(self._removal(_REMOVE_SESSIONS, now)),
             audit=await self._remove_audit(now),
+            minutes=await self._remove_minutes(now - self._keep.minutes),
             blobs=blobs,
         )
         log.info(
@@ -168,6 +194,7 @@ class Retention:
             idempotency=removed.idempotency,
             sessions=removed.sessions,
             audit=removed.audit,
+            minutes=removed.minutes,
             blobs=len(removed.blobs),
         )
         return removed
@@ -224,6 +251,29 @@ class Retention:
             count, last = await audit.remove_oldest(tx.conn, before=before, after=after, limit=self._chunk)
             if count:
                 tx.audit(CENTER, REMOVE, "audit", removal_data(count, last))
+            return count
+
+        return remove
+
+    async def _remove_minutes(self, before: float) -> int:
+        """Walk the hosts; of each, what is too old goes in short transactions."""
+        total, after = 0, ""
+        while True:
+            async with self._store.read() as conn:
+                hosts = (await conn.execute(_NEXT_HOSTS, {"after": after})).scalars().all()
+            if not hosts:
+                return total
+            removal = self._removal_of_minutes(hosts, int(before // _MINUTE))
+            while count := await self._store.writer.submit(self._remove, removal):
+                total += count
+            after = hosts[-1]
+
+    def _removal_of_minutes(self, hosts: Sequence[str], before: int) -> Removal:
+        async def remove(tx: Transaction) -> int:
+            count = 0
+            for host in hosts:
+                result = await tx.conn.execute(_REMOVE_MINUTES, {"host": host, "before": before})
+                count += result.rowcount
             return count
 
         return remove

@@ -45,6 +45,7 @@ from outrider.center.store.schema.fleet import (
 )
 from outrider.center.store.schema.log import counters, events, meta
 from outrider.center.store.schema.schedules import IS_CLAIMED, firings, schedules
+from outrider.center.store.schema.telemetry import minute_rows
 
 __all__ = [
     "IN_DISPATCH",
@@ -77,6 +78,7 @@ __all__ = [
     "identities",
     "meta",
     "metadata",
+    "minute_rows",
     "notices",
     "outages",
     "recovery_codes",

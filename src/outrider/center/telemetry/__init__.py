@@ -1,0 +1,1 @@
+"""The fleet's figures: minute rows taken in, history, live streams, Prometheus."""
