@@ -2,14 +2,23 @@
 
 import sys
 
-from bench import cli, command_round_trip, fan_out, footprint, links, schedules, target_preview
+from bench import cli, command_round_trip, fan_out, footprint, links, log_stream, schedules, target_preview
 from bench.rig.options import run
 
 sys.exit(
     run(
         {
             each.TITLE: each.measure
-            for each in (cli, command_round_trip, fan_out, target_preview, schedules, links, footprint)
+            for each in (
+                cli,
+                command_round_trip,
+                fan_out,
+                target_preview,
+                schedules,
+                log_stream,
+                links,
+                footprint,
+            )
         }
     ),
 )

@@ -1,7 +1,7 @@
 """A lean HTTP/1.1 client on one kept connection: its own time is to stay small in what is measured."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Self
@@ -29,10 +29,11 @@ class Event:
 class Connection:
     """One connection to the center's plain address; an async context manager. One request at a time."""
 
-    def __init__(self, url: str, token: str = "") -> None:
+    def __init__(self, url: str, token: str = "", *, headers: str = "") -> None:
+        """`headers` are further ones that every request carries, each ended by CRLF."""
         parts = urlsplit(url)
         self._host, self._port = parts.hostname or "", parts.port or 80
-        self._head = f"Host: {parts.netloc}\r\nAuthorization: Bearer {token}\r\n"
+        self._head = f"Host: {parts.netloc}\r\nAuthorization: Bearer {token}\r\n{headers}"
         self._reader: asyncio.StreamReader
         self._writer: asyncio.StreamWriter
 
@@ -66,7 +67,7 @@ class Connection:
             raise UnexpectedAnswer(f"{method} {path}: HTTP {status} {content[:500].decode(errors='replace')}")
         return content
 
-    async def events(self, path: str) -> AsyncIterator[Event]:
+    async def events(self, path: str) -> AsyncGenerator[Event, None]:
         """Yield the events of a stream until the center ends it. Raises UnexpectedAnswer."""
         self._send("GET", path, b"")
         status, chunked, _ = await self._read_head()
@@ -92,7 +93,7 @@ class Connection:
         _, _, after = head.partition(b"content-length:")
         return status, False, int(after.partition(b"\r\n")[0] or 0)
 
-    async def _chunks(self) -> AsyncIterator[bytes]:
+    async def _chunks(self) -> AsyncGenerator[bytes, None]:
         while size := int(await self._reader.readuntil(b"\r\n"), 16):
             yield (await self._reader.readexactly(size + 2))[:-2]
         await self._reader.readexactly(2)

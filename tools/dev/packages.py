@@ -36,6 +36,14 @@ TEST_PACKAGES: Final = (
     Package("zsh", "completion is tested in the real shell", lambda: shutil.which("zsh") is not None),
     Package("fish", "completion is tested in the real shell", lambda: shutil.which("fish") is not None),
     Package(
+        "systemd-journal-remote",
+        "the journal's logs are tested on real journal files, read by the real journalctl that it brings",
+        lambda: (
+            Path("/usr/lib/systemd/systemd-journal-remote").exists()
+            and shutil.which("journalctl") is not None
+        ),
+    ),
+    Package(
         "curl",
         "the guides' command lines are tested as they are printed",
         lambda: shutil.which("curl") is not None,

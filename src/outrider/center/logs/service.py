@@ -32,6 +32,8 @@ from outrider.protocol.log_stream import (
 from outrider.protocol.open_stream import OpenStream
 
 COMMENT_EVERY: Final = 15.0
+WINDOW: Final = 1024 * 1024
+"""Bytes of a log that wait here at most for a reader. Less would have a quick log wait for grants."""
 LOOK_AGAIN: Final = 2.0
 """Seconds between two looks whether a host is back."""
 
@@ -76,7 +78,7 @@ class LogService:
         is_away = False
         while True:
             try:
-                async with self._host_streams.open(agent_id, KIND, wanted) as stream:
+                async with self._host_streams.open(agent_id, KIND, wanted, window=WINDOW) as stream:
                     if is_away:
                         yield framing.other("back", b"{}")
                         is_away = False
