@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from litestar import Request, Response, Router, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, QueryParameter
+from litestar.params import FromPath, FromQuery, QueryParameter
 
 from outrider.center.files.download import ArchiveDownload, DownloadAnswer, FileDownload
 from outrider.center.files.names import query_bytes
@@ -67,7 +67,7 @@ async def look_at(
     path: PathOnHost,
     request: Asked,
     files: Files,
-    digest: bool = False,  # noqa: FBT001, FBT002 (a query parameter has a name)
+    digest: FromQuery[bool] = False,
     length: Annotated[int | None, QueryParameter(ge=0)] = None,
 ) -> FileView:
     """Describe a file; with `digest` also the BLAKE3 of its content, or of its first `length` bytes."""
