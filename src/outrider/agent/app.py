@@ -44,23 +44,25 @@ from outrider.agent.settings import AgentSettings, load_settings
 from outrider.agent.spool import Spool
 from outrider.agent.streams.files import FileStream
 from outrider.agent.streams.logs import LogStream
+from outrider.agent.streams.terminal import TerminalStream
 from outrider.agent.task_queue import TaskQueue
 from outrider.agent.telemetry.telemetry import Telemetry
+from outrider.agent.terminals import Terminals
 from outrider.agent.work import CommandWork, Handover
 from outrider.domain.connection_states import ConnectionState
 from outrider.domain.ids import AgentId, DeviceId
 from outrider.domain.places import AGENT
 from outrider.engines.commands.cgroups import TaskCgroups
 from outrider.engines.commands.engine import CommandEngine
-from outrider.engines.logs.journalctl import Journal
 from outrider.engines.files.unfinished import Unfinished
+from outrider.engines.logs.journalctl import Journal
 from outrider.engines.telemetry.machine import boot_id, machine_digest
 from outrider.kit import logs
 from outrider.kit.clock import SystemClock
 from outrider.kit.config import ConfigError
 from outrider.kit.launch import ANNOUNCE_FD, PARENT_FD, ParentWatch, inherited_descriptor
 from outrider.kit.supervise import Ready, Supervisor, run_until_signalled
-from outrider.protocol import file_stream
+from outrider.protocol import file_stream, terminal_stream
 
 log = logs.get(__name__)
 
@@ -169,9 +171,9 @@ class Daemon:
         who = await self._who(record.agent_id)
         center_time = CenterTime(clock)
         spool = Spool(self._folder.spool, record.agent_id, clock)
-        engine = CommandEngine(
-            self._folder.scratch, clock, agent_version=__version__, cgroups=TaskCgroups.find_delegated()
-        )
+        cgroups = TaskCgroups.find_delegated()
+        terminals = Terminals(self._folder.terminals, clock=clock, cgroups=cgroups)
+        engine = CommandEngine(self._folder.scratch, clock, agent_version=__version__, cgroups=cgroups)
         work = CommandWork(engine=engine, captures=self._folder.captures, clock=clock)
         streams = OutputStreams(dial=door.stream, clock=clock, rng=self._rng)
         link = Link(
@@ -213,6 +215,7 @@ class Daemon:
                 "metrics": telemetry.stream,
                 file_stream.KIND: FileStream(policy, unfinished),
                 "logs": LogStream(policy, self._journal, clock),
+                terminal_stream.KIND: TerminalStream(terminals, policy, runs_as=host.runs_as),
             },
             policy=policy,
             clock=clock,
@@ -244,7 +247,7 @@ class Daemon:
         self.restarter.looks_after(queue, work, link)
         # Stopped in reverse order: the commands end first, while the link still tells of it.
         tree = Supervisor("member", clock=clock, rng=self._rng)
-        for service in (spool, *telemetry.services, outputs, results, host_streams, link, queue):
+        for service in (spool, *telemetry.services, outputs, results, host_streams, link, queue, terminals):
             tree.add(service)
         return tree
 

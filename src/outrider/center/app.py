@@ -72,6 +72,7 @@ from outrider.center.http.callers import authorise
 from outrider.center.http.entry import Entry
 from outrider.center.http.event_streams import EventStreams
 from outrider.center.http.server import Listener
+from outrider.center.http.upgrades import Upgrades
 from outrider.center.link.endpoint import PATH, STREAMS_PATH, LinkEndpoint
 from outrider.center.link.host_streams import HostStreams
 from outrider.center.link.hub import Hub
@@ -95,6 +96,10 @@ from outrider.center.store.engine import Store, open_store
 from outrider.center.store.retention import Keep, Retention
 from outrider.center.telemetry.routes import router as telemetry_routes
 from outrider.center.telemetry.telemetry import Telemetry
+from outrider.center.terminal.recording import RecordingMode
+from outrider.center.terminal.routes import SOCKETS
+from outrider.center.terminal.routes import router as terminal_routes
+from outrider.center.terminal.service import TerminalService
 from outrider.domain.errors import OutriderError
 from outrider.domain.ids import AgentId, CommandId
 from outrider.kit import config, logs
@@ -229,6 +234,16 @@ class Center:
         self.schedules = ScheduleService(store, self.dispatches, clock)
         self.following = Following(store, self.commands, self.feed, self.outputs, clock)
         self.polling = PollingService(store, self.presence, self.hub, self.delivery, reports, clock)
+        self.terminals = TerminalService(
+            store,
+            self.host_streams,
+            self.event_streams,
+            blobs,
+            clock,
+            recording=RecordingMode(settings.terminal_recording),
+            idle=settings.terminal_idle_minutes * 60,
+            kept=settings.terminals_days * _DAY,
+        )
         self.audit = AuditService(store)
         self.health = HealthService(store, self.hub, self.fleet, self.telemetry.figures, standing)
         self.expiry = Expiry(store, self.feed, clock)
@@ -248,14 +263,16 @@ class Center:
         side = AgentSide(store, self.presence, self.delivery, reports, self.feed, self.telemetry.intake)
         self._standing = standing
         self.routes = self._routes(standing)
+        counted = Counted(self.routes, self.health)
         self.asgi: ASGIApp = Entry(
-            Counted(self.routes, self.health),
+            counted,
             {
                 PATH: LinkEndpoint(side, self.hub, clock, heartbeat=settings.heartbeat),
                 STREAMS_PATH: StreamEndpoint(
                     side, {"output": OutputSink(store, reports, self.feed)}, self.host_streams, clock
                 ),
             },
+            Upgrades(counted, SOCKETS),
         )
 
     def join(self, tree: Supervisor) -> None:
@@ -275,6 +292,7 @@ class Center:
             self.dispatch_runner,
             self.schedules,
             self.archive,
+            self.terminals,
             self.retention,
         )
         for service in services:
@@ -313,6 +331,7 @@ class Center:
             "dispatch_following": self.dispatch_following,
             "schedules": self.schedules,
             "polling": self.polling,
+            "terminals": self.terminals,
             "audit": self.audit,
             "health": self.health,
             "metrics_history": self.telemetry.history,
@@ -332,6 +351,7 @@ class Center:
             file_routes(),
             live_routes(),
             log_routes(),
+            terminal_routes(),
             audit_routes(),
             telemetry_routes(),
             health_routes(),

@@ -121,6 +121,16 @@ class CenterSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     metrics_hosts: Annotated[
         int, Meta(ge=0, le=100_000, description="How many hosts /metrics shows one by one.")
     ] = 1000
+    terminals_days: Annotated[
+        float, Meta(gt=0, description="How long ended terminals and their recordings are kept.")
+    ] = 90.0
+    terminal_recording: Annotated[
+        Literal["off", "output", "all"],
+        Meta(description="What of terminals is recorded; all takes what is typed, too: passwords with it."),
+    ] = "off"
+    terminal_idle_minutes: Annotated[
+        float, Meta(ge=0, description="Minutes without typing after which a terminal ends. 0: never.")
+    ] = 0.0
     oidc: OidcSettings = msgspec.field(default_factory=OidcSettings)
     heartbeat: Annotated[
         float, Meta(ge=0.2, le=300, description="Seconds between an agent's heartbeats.")

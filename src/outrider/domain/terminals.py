@@ -16,7 +16,7 @@ MAX_SIDE: Final = 1000
 
 Columns = Annotated[int, Meta(ge=1, le=MAX_SIDE)]
 Rows = Annotated[int, Meta(ge=1, le=MAX_SIDE)]
-TermName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9+._-]{0,63}$")]
+TermName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9+._-]{0,63}\Z")]
 UserName = Annotated[str, Meta(min_length=1, max_length=256)]
 CommandLine = Annotated[str, Meta(min_length=1, max_length=4096)]
 

@@ -13,7 +13,7 @@ try:
     from websockets.speedups import apply_mask
 except ImportError:  # who types needs no more than this; the center brings the other
 
-    def apply_mask(data: bytes, mask: bytes) -> bytes:
+    def apply_mask(data: bytes, mask: bytes) -> bytes:  # type: ignore[misc]  # nothing else comes here
         """XOR `data` with the four bytes of `mask`, again and again (section 5.3)."""
         size = len(data)
         key = (mask * (size // len(mask) + 1))[:size]

@@ -75,7 +75,7 @@ class EventStreams:
         async with _closed_in_any_case() as closing:
             await closing.enter_async_context(aclosing(events))
             tasks = await closing.enter_async_context(Tasks("event stream"))
-            ending = tasks.start("ending", self._ending(caller))
+            ending = tasks.start("ending", self.ending(caller))
             while True:
                 following = tasks.start("next", _next(events))
                 await asyncio.wait((ending, following), return_when=asyncio.FIRST_COMPLETED)
@@ -87,7 +87,12 @@ class EventStreams:
                     return
                 yield event
 
-    async def _ending(self, caller: Caller) -> None:
+    @property
+    def is_stopping(self) -> bool:
+        """Whether the service stops, and all streams with it."""
+        return self._stopping.is_set()
+
+    async def ending(self, caller: Caller) -> None:
         """Return when the service stops, or the caller does not count any more."""
         while not self._stopping.is_set():
             try:

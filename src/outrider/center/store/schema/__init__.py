@@ -46,12 +46,14 @@ from outrider.center.store.schema.fleet import (
 from outrider.center.store.schema.log import counters, events, meta
 from outrider.center.store.schema.schedules import IS_CLAIMED, firings, schedules
 from outrider.center.store.schema.telemetry import minute_rows
+from outrider.center.store.schema.terminals import IS_OPEN, terminals
 
 __all__ = [
     "IN_DISPATCH",
     "IS_ACTIVE",
     "IS_CLAIMED",
     "IS_GOING_ON",
+    "IS_OPEN",
     "IS_QUEUED",
     "IS_UNFINISHED",
     "IS_UNRESOLVED",
@@ -85,6 +87,7 @@ __all__ = [
     "schedules",
     "second_factors",
     "sessions",
+    "terminals",
     "silences",
     "users",
 ]

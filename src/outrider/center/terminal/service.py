@@ -1,0 +1,434 @@
+"""Terminals: opened, come back to, listed, ended, replayed."""
+
+from collections.abc import AsyncGenerator
+from typing import Final
+
+import msgspec
+
+from outrider.center.blobs import BlobMissing, Blobs
+from outrider.center.http.callers import Caller
+from outrider.center.http.event_streams import EventStreams
+from outrider.center.http.upgrades import Serve, Socket
+from outrider.center.link.host_streams import HostStreams
+from outrider.center.store.engine import Store
+from outrider.center.terminal import rows
+from outrider.center.terminal.attachment import Attachment, Opened, Why, say
+from outrider.center.terminal.recording import (
+    PREFIX,
+    Recording,
+    RecordingMode,
+    merge,
+    parts_of,
+    read,
+    whole_key,
+)
+from outrider.center.terminal.rows import TerminalRow, no_such_terminal
+from outrider.center.terminal.writes import (
+    END_TERMINALS,
+    LEAVE_TERMINALS,
+    NOTE_MERGED,
+    NOTE_READINGS,
+    OPEN_TERMINALS,
+    REMOVE_TERMINALS,
+    RETURN_TO,
+    End,
+    Leaving,
+    Merged,
+    Opening,
+    Reading,
+    Return,
+)
+from outrider.domain.actors import CENTER, Actor
+from outrider.domain.errors import NotFound, OutriderError
+from outrider.domain.ids import AgentId, TerminalId, new_terminal_id
+from outrider.domain.roles import Role
+from outrider.domain.terminals import (
+    KEPT_SECONDS,
+    Columns,
+    CommandLine,
+    Ending,
+    Rows,
+    TerminalOver,
+    TermName,
+    UserName,
+)
+from outrider.kit import logs
+from outrider.kit.clock import Clock
+from outrider.kit.supervise import Ready
+from outrider.protocol.open_stream import OpenStream
+from outrider.protocol.terminal_stream import (
+    KIND,
+    WINDOW,
+    Attached,
+    AttachTerminal,
+    EndTerminal,
+    HangUp,
+    OpenTerminal,
+    Over,
+)
+
+log = logs.get(__name__)
+
+SWEEP_EVERY: Final = 15.0
+GIVEN_UP_AFTER: Final = KEPT_SECONDS + 15.0
+"""Seconds after which a terminal that nobody looks at has ended on its host for sure."""
+_REMOVE_EVERY: Final = 3600.0
+_CHUNK: Final = 200
+_TAKE_OVER_WITHIN: Final = 15.0
+_NOBODY: Final = "Nobody came back to it within a minute."
+_REMOVED_HOST: Final = "Its host was away when it was ended."
+
+
+class Wish(msgspec.Struct, frozen=True, kw_only=True):
+    """What a person asks for: a new terminal, or, with `terminal`, to come back to one."""
+
+    columns: Columns = 80
+    rows: Rows = 24
+    term: TermName = "xterm-256color"
+    user: UserName | None = None
+    command: CommandLine | None = None
+    terminal: str | None = None
+    #: Up to which byte of its output they have seen; None shows what is still kept.
+    seen: int | None = None
+
+
+class TerminalService:
+    """Everything about terminals but the routes. A service: it ends and removes what nobody wants."""
+
+    name = "terminals"
+
+    def __init__(
+        self,
+        store: Store,
+        host_streams: HostStreams,
+        event_streams: EventStreams,
+        blobs: Blobs,
+        clock: Clock,
+        *,
+        recording: RecordingMode,
+        idle: float,
+        kept: float,
+    ) -> None:
+        """Take the parts and the rules.
+
+        `recording` says what is recorded, `idle` after how many seconds without input a terminal ends (0:
+        never), `kept` for how many seconds ended ones are listed.
+        """
+        self._store = store
+        self._host_streams = host_streams
+        self._event_streams = event_streams
+        self._blobs = blobs
+        self._clock = clock
+        self._recording = recording
+        self._idle = idle
+        self._kept = kept
+        self._attached: dict[TerminalId, Attachment] = {}
+
+    async def serve(self, ready: Ready) -> None:
+        """Look after terminals that nobody looks at, until cancelled."""
+        ready()
+        removed_at: float | None = None
+        await self._note_cut_off()
+        while True:
+            await self._clock.sleep(SWEEP_EVERY)
+            try:
+                await self.sweep()
+                if removed_at is None or self._clock.monotonic() - removed_at >= _REMOVE_EVERY:
+                    await self.remove_old()
+                    removed_at = self._clock.monotonic()
+            except OutriderError as error:
+                log.warning("terminals could not be looked after", reason=error.detail)
+
+    # --- looking at a terminal
+
+    def answer(self, agent_id: AgentId, wish: Wish, caller: Caller) -> Serve:
+        """Return what takes a person's connection over."""
+
+        async def serve(socket: Socket) -> None:
+            if wish.terminal is None:
+                await self._open(socket, agent_id, wish, caller)
+            else:
+                await self._return(socket, agent_id, TerminalId(wish.terminal), wish, caller)
+
+        return serve
+
+    async def _open(self, socket: Socket, agent_id: AgentId, wish: Wish, caller: Caller) -> None:
+        terminal_id = new_terminal_id(self._clock.time())
+        request = OpenTerminal(
+            terminal_id=terminal_id,
+            columns=wish.columns,
+            rows=wish.rows,
+            term=wish.term,
+            user=wish.user,
+            command=wish.command,
+        )
+        async with self._host_streams.open(agent_id, KIND, request, window=WINDOW) as stream:
+            attached = await _attached(stream)
+            row = TerminalRow(
+                id=terminal_id,
+                agent_id=agent_id,
+                user_id=caller.user_id,
+                username=caller.username,
+                address=caller.address,
+                account=attached.account,
+                command=wish.command,
+                started=self._clock.time(),
+                detached=None,
+                ended=None,
+                exit_code=None,
+                signal=None,
+                reason="",
+                bytes_in=0,
+                bytes_out=0,
+                recorded=self._recording is not RecordingMode.OFF,
+            )
+            try:
+                await self._store.writer.submit(
+                    OPEN_TERMINALS, Opening(row=row, by=caller.actor, recording=self._recording.value)
+                )
+                recording = self._recording_of(row)
+                await recording.begin(
+                    columns=wish.columns,
+                    rows=wish.rows,
+                    term=wish.term,
+                    title=f"{attached.account} on {agent_id}",
+                )
+            except OutriderError as error:
+                # Nothing was typed yet: what can't be written down is not begun.
+                await stream.say(HangUp(reason=error.detail))
+                raise
+            await self._carry(socket, stream, attached, row, recording, caller)
+
+    async def _return(
+        self, socket: Socket, agent_id: AgentId, terminal_id: TerminalId, wish: Wish, caller: Caller
+    ) -> None:
+        row = await self._own(terminal_id, caller)
+        if row.agent_id != agent_id:
+            raise no_such_terminal(terminal_id)
+        if row.ended is not None:
+            raise TerminalOver(f"The terminal is over. {row.reason}".rstrip())
+        if (older := self._attached.get(terminal_id)) is not None:
+            older.end(Why(reason="The terminal is looked at from somewhere else now."))
+            await self._clock.wait_for(older.closed.wait(), _TAKE_OVER_WITHIN)
+            row = await self._own(terminal_id, caller)
+        request = AttachTerminal(
+            terminal_id=terminal_id, columns=wish.columns, rows=wish.rows, seen=wish.seen
+        )
+        try:
+            async with self._host_streams.open(agent_id, KIND, request, window=WINDOW) as stream:
+                attached = await _attached(stream)
+                recording = self._recording_of(row)
+                await recording.go_on(wish.columns, wish.rows)
+                await self._store.writer.submit(
+                    RETURN_TO, Return(terminal_id=terminal_id, by=caller.actor, lost=attached.lost)
+                )
+                await self._carry(socket, stream, attached, row, recording, caller)
+        except TerminalOver as error:
+            await self._end(row, Ending(reason=error.detail), CENTER)
+            raise
+
+    async def _carry(
+        self,
+        socket: Socket,
+        stream: OpenStream,
+        attached: Attached,
+        row: TerminalRow,
+        recording: Recording,
+        caller: Caller,
+    ) -> None:
+        """Carry everything between a person and their terminal; write down how it ended."""
+        attachment = Attachment(
+            row.id,
+            socket,
+            stream,
+            recording,
+            caller,
+            event_streams=self._event_streams,
+            clock=self._clock,
+            offset=attached.offset,
+            idle=self._idle,
+        )
+        self._attached[row.id] = attachment
+        why = Why(gone=True)
+        try:
+            await socket.accept()
+            opened = Opened(terminal=row.id, offset=attached.offset, account=attached.account)
+            await socket.send(say("opened", opened))
+            if attached.lost:
+                await socket.send(say("lost", {"bytes": attached.lost}))
+            why = await attachment.run()
+        except OSError as error:
+            log.info("a terminal's person was gone at once", terminal=row.id, reason=str(error))
+        finally:
+            del self._attached[row.id]
+            try:
+                await self._note(row, attachment, why)
+            finally:
+                attachment.closed.set()
+
+    async def _note(self, row: TerminalRow, attachment: Attachment, why: Why) -> None:
+        bytes_in = row.bytes_in + attachment.bytes_in
+        if why.ending is None:
+            await self._store.writer.submit(
+                LEAVE_TERMINALS,
+                Leaving(terminal_id=row.id, bytes_in=bytes_in, bytes_out=attachment.offset),
+            )
+        else:
+            await self._end(row, why.ending, why.by, bytes_in=bytes_in, bytes_out=attachment.offset)
+
+    # --- lists, ends, recordings
+
+    async def list(
+        self,
+        caller: Caller,
+        *,
+        agent_id: str | None,
+        user: str | None,
+        is_open: bool | None,
+        before: str | None,
+        limit: int,
+    ) -> list[TerminalRow]:
+        """List terminals, newest first: everybody's for administrators, else the caller's own."""
+        if not caller.role.covers(Role.ADMIN):
+            if user not in (None, caller.user_id, caller.username):
+                return []
+            user = caller.user_id
+        async with self._store.read() as conn:
+            return await rows.list_terminals(
+                conn, agent_id=agent_id, user_id=user, is_open=is_open, before=before, limit=limit
+            )
+
+    async def end(self, terminal_id: str, caller: Caller) -> None:
+        """End a terminal: one's own, or anybody's for administrators. Raises NotFound or TerminalOver."""
+        row = await self._own(TerminalId(terminal_id), caller, or_admin=True)
+        if row.ended is not None:
+            raise TerminalOver("The terminal is over already.")
+        ending = Ending(reason=f"It was ended by {caller.username}.")
+        attachment = self._attached.get(row.id)
+        if attachment is not None:
+            attachment.end(Why(hang_up=True, ending=ending, by=caller.actor))
+            await self._clock.wait_for(attachment.closed.wait(), _TAKE_OVER_WITHIN)
+            return
+        try:
+            async with self._host_streams.open(row.agent_id, KIND, EndTerminal(terminal_id=row.id)) as stream:
+                await stream.hear(Over)
+        except OutriderError as error:
+            # It can't be come back to any more, so it ends on its host within a minute by itself.
+            log.info("a terminal's host was not there for its end", terminal=row.id, reason=error.detail)
+        await self._end(row, ending, caller.actor)
+
+    async def recording(self, terminal_id: str, caller: Caller) -> AsyncGenerator[bytes, None]:
+        """Read a recording; that is written down. Raises NotFound when there is none."""
+        async with self._store.read() as conn:
+            row = await rows.terminal_with(conn, terminal_id)
+            whole = await rows.recording_blob_of(conn, terminal_id)
+        keys = [whole] if whole is not None else await parts_of(self._blobs, row.id)
+        if not keys:
+            raise NotFound("The terminal was not recorded.", terminal_id=row.id)
+        try:
+            await self._blobs.size(keys[0])
+        except BlobMissing:
+            keys = [whole_key(row.id)]  # it was put together in this moment
+        await self._store.writer.submit(
+            NOTE_READINGS, Reading(terminal_id=row.id, username=row.username, by=caller.actor)
+        )
+        return _generate(self._blobs, keys)
+
+    async def _own(self, terminal_id: TerminalId, caller: Caller, *, or_admin: bool = False) -> TerminalRow:
+        async with self._store.read() as conn:
+            row = await rows.terminal_with(conn, terminal_id)
+        if row.user_id != caller.user_id and not (or_admin and caller.role.covers(Role.ADMIN)):
+            raise no_such_terminal(terminal_id)
+        return row
+
+    async def _end(
+        self,
+        row: TerminalRow,
+        ending: Ending,
+        by: Actor,
+        *,
+        bytes_in: int | None = None,
+        bytes_out: int | None = None,
+    ) -> None:
+        end = End(
+            row=row,
+            ending=ending,
+            by=by,
+            bytes_in=row.bytes_in if bytes_in is None else bytes_in,
+            bytes_out=row.bytes_out if bytes_out is None else bytes_out,
+        )
+        await self._store.writer.submit(END_TERMINALS, end)
+        if row.recorded:
+            await self._merge(row.id)
+
+    async def _merge(self, terminal_id: str) -> None:
+        try:
+            blob = await merge(self._blobs, terminal_id)
+            await self._store.writer.submit(NOTE_MERGED, Merged(terminal_id=terminal_id, blob=blob))
+        except OutriderError as error:
+            log.warning("a recording could not be put together", terminal=terminal_id, reason=error.detail)
+
+    def _recording_of(self, row: TerminalRow) -> Recording:
+        mode = self._recording if row.recorded else RecordingMode.OFF
+        return Recording(self._blobs, row.id, mode, row.started, self._clock)
+
+    # --- what nobody wants any more
+
+    async def _note_cut_off(self) -> None:
+        """Note that those who looked at terminals when the center ended are cut off."""
+        async with self._store.read() as conn:
+            found = await rows.looked_at(conn)
+        for row in found:
+            if row.id not in self._attached:
+                left = Leaving(terminal_id=row.id, bytes_in=row.bytes_in, bytes_out=row.bytes_out)
+                await self._store.writer.submit(LEAVE_TERMINALS, left)
+
+    async def sweep(self) -> None:
+        """End terminals that nobody came back to; put recordings together where that was cut off."""
+        async with self._store.read() as conn:
+            left = await rows.left_before(conn, self._clock.time() - GIVEN_UP_AFTER)
+            unmerged = await rows.unmerged(conn, _CHUNK)
+        for row in left:
+            if row.id not in self._attached:
+                await self._end(row, Ending(reason=_NOBODY), CENTER)
+        for terminal_id in unmerged:
+            await self._merge(terminal_id)
+
+    async def remove_old(self) -> None:
+        """Remove what ended too long ago, and recordings whose terminal, or its agent, is gone."""
+        moment = self._clock.time() - self._kept
+        while True:
+            async with self._store.read() as conn:
+                old = await rows.ended_before(conn, moment, _CHUNK)
+            for terminal_id in old:
+                await self._remove_blobs(terminal_id)
+            if old:
+                await self._store.writer.submit(REMOVE_TERMINALS, old)
+            if len(old) < _CHUNK:
+                break
+        there = {key.split("/")[1] async for key in self._blobs.list(PREFIX)}
+        for chunk in _chunks(sorted(there)):
+            async with self._store.read() as conn:
+                orphans = set(chunk) - await rows.known(conn, chunk)
+            for terminal_id in orphans:
+                await self._remove_blobs(terminal_id)
+
+    async def _remove_blobs(self, terminal_id: str) -> None:
+        for key in [key async for key in self._blobs.list(f"{PREFIX}/{terminal_id}")]:
+            await self._blobs.delete(key)
+
+
+def _chunks(ids: list[str]) -> list[list[str]]:
+    return [ids[start : start + _CHUNK] for start in range(0, len(ids), _CHUNK)]
+
+
+async def _attached(stream: OpenStream) -> Attached:
+    attached = await stream.hear(Attached)
+    if attached is None:
+        raise TerminalOver("The host has closed the terminal at once.")
+    return attached
+
+
+async def _generate(blobs: Blobs, keys: list[str]) -> AsyncGenerator[bytes, None]:
+    async for piece in read(blobs, keys):
+        yield piece
