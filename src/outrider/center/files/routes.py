@@ -67,7 +67,7 @@ async def look_at(
     path: PathOnHost,
     request: Asked,
     files: Files,
-    digest: FromQuery[bool] = False,
+    digest: FromQuery[bool] = False,  # noqa: FBT002 (a query parameter has a name)
     length: Annotated[int | None, QueryParameter(ge=0)] = None,
 ) -> FileView:
     """Describe a file; with `digest` also the BLAKE3 of its content, or of its first `length` bytes."""
