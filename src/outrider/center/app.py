@@ -31,6 +31,8 @@ from outrider.center.access.stream_tokens import StreamTokens
 from outrider.center.access.throttle import Throttle
 from outrider.center.access.tokens import ApiTokens
 from outrider.center.access.users import Users
+from outrider.center.alerts.alerts import Alerts
+from outrider.center.alerts.routes import router as alert_routes
 from outrider.center.announcement import Announcement, FirstUser
 from outrider.center.audit.routes import router as audit_routes
 from outrider.center.audit.service import AuditService
@@ -122,7 +124,7 @@ log = logs.get(__name__)
 class Center:
     """All parts of a running center, wired."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0915 (the parts of a center, one after the other)
         self,
         settings: CenterSettings,
         clock: Clock,
@@ -173,10 +175,6 @@ class Center:
         )
         self.delivery = Delivery(store, self.hub)
         self.host_streams = HostStreams(self.hub, clock, Approved(store))
-        self.files = FileService(
-            store, self.host_streams, Spool(settings.home.expanduser() / "uploads", settings.uploads_bytes)
-        )
-        self.logs = LogService(store, self.host_streams, self.hub, Approved(store), clock)
         self.telemetry = Telemetry(
             store,
             self.presence,
@@ -186,6 +184,10 @@ class Center:
             keep_seconds=settings.metrics_days * _DAY,
             max_hosts=settings.metrics_hosts,
         )
+        self.files = FileService(
+            store, self.host_streams, Spool(settings.home.expanduser() / "uploads", settings.uploads_bytes)
+        )
+        self.logs = LogService(store, self.host_streams, self.hub, Approved(store), clock)
         self.fleet = FleetService(
             store,
             self.presence,
@@ -232,6 +234,8 @@ class Center:
             store, self.dispatches, self.dispatch_runner, self.feed, self.outputs, clock
         )
         self.schedules = ScheduleService(store, self.dispatches, clock)
+        self.alerts = Alerts(store, self.presence, clock, sealer, public_url=settings.public_url)
+        self.telemetry.intake.observe(self.alerts.observe_minutes)
         self.following = Following(store, self.commands, self.feed, self.outputs, clock)
         self.polling = PollingService(store, self.presence, self.hub, self.delivery, reports, clock)
         self.terminals = TerminalService(
@@ -255,6 +259,7 @@ class Center:
                 events=settings.events_days * _DAY,
                 commands=settings.commands_days * _DAY,
                 audit=settings.audit_days * _DAY,
+                alerts=settings.alerts_days * _DAY,
                 minutes=settings.metrics_days * _DAY,
             ),
             forget_blobs=lambda keys: _forget(blobs, keys),
@@ -291,6 +296,7 @@ class Center:
             self.resending,
             self.dispatch_runner,
             self.schedules,
+            *self.alerts.services,
             self.archive,
             self.terminals,
             self.retention,
@@ -330,6 +336,7 @@ class Center:
             "dispatches": self.dispatches,
             "dispatch_following": self.dispatch_following,
             "schedules": self.schedules,
+            "alerts": self.alerts.service,
             "polling": self.polling,
             "terminals": self.terminals,
             "audit": self.audit,
@@ -348,6 +355,7 @@ class Center:
             command_routes(),
             dispatch_routes(),
             schedule_routes(),
+            alert_routes(),
             file_routes(),
             live_routes(),
             log_routes(),

@@ -111,16 +111,19 @@ class CenterSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     session_hours: Annotated[float, Meta(gt=0, le=24 * 365, description="How long a sign-in lasts.")] = 24.0
     events_days: Annotated[float, Meta(gt=0, description="How long events are kept.")] = 7.0
     commands_days: Annotated[float, Meta(gt=0, description="How long ended commands are kept.")] = 90.0
+    alerts_days: Annotated[
+        float, Meta(gt=0, description="How long alerts that are over, and notices, are kept.")
+    ] = 90.0
     audit_days: Annotated[float, Meta(gt=0, description="How long the audit log is kept.")] = 365.0
-    uploads_bytes: Annotated[
-        int, Meta(ge=0, description="Most bytes of uploads held here whose destination comes last.")
-    ] = 20 * 1024**3
     metrics_days: Annotated[
         float, Meta(gt=0, le=3660, description="How long hosts' figures are kept, by the minute.")
     ] = 30.0
     metrics_hosts: Annotated[
         int, Meta(ge=0, le=100_000, description="How many hosts /metrics shows one by one.")
     ] = 1000
+    uploads_bytes: Annotated[
+        int, Meta(ge=0, description="Most bytes of uploads held here whose destination comes last.")
+    ] = 20 * 1024**3
     terminals_days: Annotated[
         float, Meta(gt=0, description="How long ended terminals and their recordings are kept.")
     ] = 90.0

@@ -10,6 +10,7 @@ ALL: Final = frozenset(
     f"OUTRIDER_{name}"
     for name in (
         "ADMIN_PASSWORD",
+        "ALERTS_DAYS",
         "ALLOW_PLAIN_HTTP",
         "ANNOUNCE_FD",
         "AUDIT_DAYS",

@@ -93,3 +93,18 @@ async def test_a_sleeper_that_was_cancelled_is_forgotten(tasks: Tasks) -> None:
     await clock.settle()
     assert clock.sleepers == 0
     await clock.advance(20)
+
+
+async def test_a_jump_wakes_nobody() -> None:
+    """Both clocks move at once; who slept meanwhile wakes with the next turn."""
+    clock = TurnedClock(time=100.0, monotonic=10.0)
+    async with Tasks("sleepers") as tasks:
+        sleeper = tasks.start("sleeper", clock.sleep(5.0))
+        await clock.settle()
+        clock.jump(3600.0)
+        await clock.settle()
+        assert (clock.time(), clock.monotonic(), sleeper.done()) == (3700.0, 3610.0, False)
+        await clock.advance(0.0)
+        assert sleeper.done()
+        with pytest.raises(ValueError, match="set_time"):
+            clock.jump(-1.0)

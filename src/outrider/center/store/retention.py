@@ -10,12 +10,16 @@ from sqlalchemy import bindparam, delete, exists, func, select, tuple_
 from outrider.center.store import audit
 from outrider.center.store.schema import (
     agents,
+    alerts,
     commands,
     dispatches,
     events,
     idempotency,
     minute_rows,
+    notices,
+    outages,
     sessions,
+    silences,
 )
 from outrider.domain.actors import CENTER
 from outrider.domain.audit import REMOVE, removal_data
@@ -25,7 +29,7 @@ from outrider.kit import logs
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from sqlalchemy import Delete
+    from sqlalchemy import Column, Delete, Table
 
     from outrider.center.store.engine import Store
     from outrider.center.store.writer import Transaction
@@ -102,6 +106,19 @@ _REMOVE_MINUTES: Final = delete(minute_rows).where(
 _REMOVE_SESSIONS: Final = delete(sessions).where(sessions.c.id.in_(_OLD_SESSIONS))
 
 
+def _remove_old(table: Table, ended: Column[float]) -> Delete:
+    old = select(table.c.id).where(ended < bindparam("before")).limit(bindparam("limit"))
+    return delete(table).where(table.c.id.in_(old))
+
+
+_OLD_ALERTS: Final = (
+    _remove_old(alerts, alerts.c.resolved),
+    _remove_old(outages, outages.c.closed),
+    _remove_old(silences, silences.c.ends),
+    _remove_old(notices, notices.c.created),
+)
+
+
 class Keep(msgspec.Struct, frozen=True, kw_only=True):
     """For how many seconds things are kept."""
 
@@ -111,6 +128,8 @@ class Keep(msgspec.Struct, frozen=True, kw_only=True):
     idempotency: float = _DAY
     audit: float = 365 * _DAY
     minutes: float = 30 * _DAY
+    #: Alerts and outages that are over, silences that have ended, notices.
+    alerts: float = 90 * _DAY
 
 
 class Removed(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,6 +143,8 @@ class Removed(msgspec.Struct, frozen=True, kw_only=True):
     audit: int
     #: Hosts' figures by the minute.
     minutes: int
+    #: Alerts, outages, silences and notices together.
+    alerts: int
     #: The blobs that belonged to the commands.
     blobs: tuple[str, ...]
 
@@ -184,6 +205,7 @@ class Retention:
             sessions=await self._repeat(self._removal(_REMOVE_SESSIONS, now)),
             audit=await self._remove_audit(now),
             minutes=await self._remove_minutes(now - self._keep.minutes),
+            alerts=await self._remove_alerts(now - self._keep.alerts),
             blobs=blobs,
         )
         log.info(
@@ -195,9 +217,13 @@ class Retention:
             sessions=removed.sessions,
             audit=removed.audit,
             minutes=removed.minutes,
+            alerts=removed.alerts,
             blobs=len(removed.blobs),
         )
         return removed
+
+    async def _remove_alerts(self, before: float) -> int:
+        return sum([await self._repeat(self._removal(each, before)) for each in _OLD_ALERTS])
 
     async def _repeat(self, removal: Removal) -> int:
         """Run the removal until it finds less than a chunk; return how many rows went."""

@@ -1,17 +1,16 @@
 """What a rule watches for, as people write it and as it is given back."""
 
-import re
 from enum import StrEnum
 from typing import Final
 
 import msgspec
 
 from outrider.domain.errors import Invalid
+from outrider.domain.telemetry.series import KINDS
 
 LONGEST_FOR: Final = 7 * 86_400.0
 MOMENTARY_SECONDS: Final = 900.0
 """For how long a failure counts as going on after it happened."""
-_SERIES: Final = re.compile(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_./:@+-]+)*")
 _LONGEST_SERIES: Final = 200
 _MINUTE: Final = 60.0
 _HOUR: Final = 3600.0
@@ -42,7 +41,7 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """When a rule fires: `kind` says what it looks at.
 
     `offline` and `metric` fire once they have held for `for_s` seconds. A metric names its `series` (such as
-    `cpu.percent`) and is `over` or `under` a value. The failures fire at once.
+    `cpu_percent`) and is `over` or `under` a value. The failures fire at once.
     """
 
     kind: ConditionKind
@@ -77,7 +76,11 @@ def check(condition: Condition) -> None:
             _refuse(getattr(condition, name), name, f"{name} goes with the kind metric; leave it out.")
         return
     if condition.series is None or not is_series(condition.series):
-        raise Invalid("Name the series that is watched, such as cpu.percent.", field="when.series")
+        raise Invalid(
+            "Name the series that is watched, such as cpu_percent or disk_percent:/srv. There are:"
+            f" {', '.join(sorted(KINDS))}.",
+            field="when.series",
+        )
     if (condition.over is None) == (condition.under is None):
         raise Invalid("Say one of over and under: the value that may not be passed.", field="when.over")
 
@@ -88,12 +91,13 @@ def _refuse(value: object, name: str, reason: str) -> None:
 
 
 def is_series(text: str) -> bool:
-    """Tell whether a text could be the name of a series."""
-    return len(text) <= _LONGEST_SERIES and _SERIES.fullmatch(text) is not None
+    """Tell whether a text could be the name of a series: a kind that is known, and what it is of."""
+    kind, separator, instance = text.partition(":")
+    return kind in KINDS and len(text) <= _LONGEST_SERIES and bool(separator) == bool(instance)
 
 
 def describe(condition: Condition) -> str:
-    """Say in a few words when a rule fires, such as `cpu.percent over 90 for 5 min`."""
+    """Say in a few words when a rule fires, such as `cpu_percent over 90 for 5 min`."""
     match condition.kind:
         case ConditionKind.OFFLINE:
             return f"offline for {_span(condition.seconds)}"

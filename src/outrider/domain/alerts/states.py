@@ -43,6 +43,14 @@ COUNTS: Final = frozenset({AlertState.FIRING, AlertState.CLEARING})
 """The states in which an alert counts as firing."""
 
 
+class Told(StrEnum):
+    """How far notices told of an alert."""
+
+    NOTHING = "nothing"
+    FIRING = "firing"
+    OVER = "over"
+
+
 class Stage(msgspec.Struct, frozen=True):
     """Where an alert stands: pending since its condition holds, clearing since it is gone."""
 
