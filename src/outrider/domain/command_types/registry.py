@@ -8,6 +8,7 @@ import msgspec
 
 from outrider.domain.command_types.faults import ParamFault
 from outrider.domain.command_types.kill import KillParams
+from outrider.domain.command_types.packages import PackagesParams
 from outrider.domain.command_types.ping import PingParams
 from outrider.domain.command_types.processes import ProcessesParams
 from outrider.domain.command_types.script import ScriptParams
@@ -36,6 +37,12 @@ REGISTRY: Final[dict[str, CommandType]] = {
             params=KillParams,
             role=Role.OPERATOR,
             summary="Send a signal to a process, or to processes by name.",
+        ),
+        CommandType(
+            name="packages",
+            params=PackagesParams,
+            role=Role.OPERATOR,
+            summary="List packages that are installed, or that could be upgraded.",
         ),
         CommandType(name="ping", params=PingParams, role=Role.OPERATOR, summary="Ask the agent to answer."),
         CommandType(

@@ -16,6 +16,7 @@ from outrider.engines.commands.script_folder import sweep_scripts
 from outrider.engines.commands.surroundings import Surroundings
 from outrider.engines.commands.types import (
     kill,
+    packages,
     ping,
     processes,
     script,
@@ -30,6 +31,7 @@ Begin = Callable[[Assignment[Any]], Execution]
 
 BEGIN: Final[Mapping[str, Begin]] = {
     "kill": kill.begin,
+    "packages": packages.begin,
     "ping": ping.begin,
     "processes": processes.begin,
     "script": script.begin,
