@@ -153,6 +153,55 @@ async def _fire_schedule(api: Api) -> tuple[Answer, str]:
     return await api.ask("POST", f"/api/schedules/{schedule_id}/fire"), schedule_id
 
 
+_RULE: Final = {"name": "away", "when": {"kind": "offline", "for_s": 60}, "target": "nobody-at-all"}
+
+
+async def _make_rule(api: Api) -> tuple[Answer, str]:
+    answer = await api.ask("POST", "/api/alert-rules", _RULE)
+    return answer, answer.json["id"]
+
+
+async def _change_rule(api: Api) -> tuple[Answer, str]:
+    _, rule_id = await _make_rule(api)
+    return await api.ask("PATCH", f"/api/alert-rules/{rule_id}", {"enabled": False}), rule_id
+
+
+async def _delete_rule(api: Api) -> tuple[Answer, str]:
+    _, rule_id = await _make_rule(api)
+    return await api.ask("DELETE", f"/api/alert-rules/{rule_id}"), rule_id
+
+
+async def _make_channel(api: Api) -> tuple[Answer, str]:
+    answer = await api.ask("POST", "/api/alert-channels", {"name": "ops", "url": "json://127.0.0.1:1/x"})
+    return answer, answer.json["id"]
+
+
+async def _change_channel(api: Api) -> tuple[Answer, str]:
+    _, channel_id = await _make_channel(api)
+    return await api.ask("PATCH", f"/api/alert-channels/{channel_id}", {"name": "night"}), channel_id
+
+
+async def _delete_channel(api: Api) -> tuple[Answer, str]:
+    _, channel_id = await _make_channel(api)
+    return await api.ask("DELETE", f"/api/alert-channels/{channel_id}"), channel_id
+
+
+async def _test_channel(api: Api) -> tuple[Answer, str]:
+    _, channel_id = await _make_channel(api)
+    return await api.ask("POST", f"/api/alert-channels/{channel_id}/test"), channel_id
+
+
+async def _make_silence(api: Api) -> tuple[Answer, str]:
+    body = {"target": "nobody-at-all", "ends": time.time() + 600}
+    answer = await api.ask("POST", "/api/silences", body)
+    return answer, answer.json["id"]
+
+
+async def _end_silence(api: Api) -> tuple[Answer, str]:
+    _, silence_id = await _make_silence(api)
+    return await api.ask("DELETE", f"/api/silences/{silence_id}"), silence_id
+
+
 _ACTS: Final[dict[tuple[str, str], tuple[str, Act]]] = {
     ("PATCH", "/api/agents/{agent_id}"): ("agent.change", _change_agent),
     ("DELETE", "/api/agents/{agent_id}"): ("agent.delete", _delete_agent),
@@ -167,6 +216,15 @@ _ACTS: Final[dict[tuple[str, str], tuple[str, Act]]] = {
     ("PATCH", "/api/schedules/{schedule_id}"): ("schedule.change", _change_schedule),
     ("DELETE", "/api/schedules/{schedule_id}"): ("schedule.delete", _delete_schedule),
     ("POST", "/api/schedules/{schedule_id}/fire"): ("schedule.fire", _fire_schedule),
+    ("POST", "/api/alert-rules"): ("alert_rule.make", _make_rule),
+    ("PATCH", "/api/alert-rules/{rule_id}"): ("alert_rule.change", _change_rule),
+    ("DELETE", "/api/alert-rules/{rule_id}"): ("alert_rule.delete", _delete_rule),
+    ("POST", "/api/alert-channels"): ("alert_channel.make", _make_channel),
+    ("PATCH", "/api/alert-channels/{channel_id}"): ("alert_channel.change", _change_channel),
+    ("DELETE", "/api/alert-channels/{channel_id}"): ("alert_channel.delete", _delete_channel),
+    ("POST", "/api/alert-channels/{channel_id}/test"): ("alert_channel.test", _test_channel),
+    ("POST", "/api/silences"): ("silence.make", _make_silence),
+    ("DELETE", "/api/silences/{silence_id}"): ("silence.end", _end_silence),
     ("POST", "/api/enrolment-keys"): ("enrolment_key.make", _make_key),
     ("POST", "/api/users"): ("user.add", _add_user),
     ("PATCH", "/api/users/{user_id}"): ("user.change", _change_user),
@@ -181,6 +239,7 @@ _ACTS: Final[dict[tuple[str, str], tuple[str, Act]]] = {
 """Each route with the action that is due, and how to call it."""
 
 _ELSEWHERE: Final = {
+    ("POST", "/api/alerts/acknowledge"): "it needs an alert that fires: tests of alerts",
     ("POST", "/api/agents/enrol"): "its actor is the agent: test_a_host_that_joins_is_the_actor_itself",
     ("POST", "/api/login"): "it makes the session its entry names: tests of access",
     ("POST", "/api/logout"): "it ends the session that asks: tests of access",
