@@ -5,5 +5,6 @@ pytest_plugins = (
     "tests.fixtures.resources",
     "tests.fixtures.loop",
     "tests.fixtures.postgres",
+    "tests.fixtures.journal",
     "tests.fixtures.selection",
 )

@@ -78,6 +78,10 @@ class LogService:
         is_away = False
         while True:
             try:
+                if is_away:
+                    async with aclosing(self._until_back(agent_id)) as comments:
+                        async for comment in comments:
+                            yield comment
                 async with self._host_streams.open(agent_id, KIND, wanted, window=WINDOW) as stream:
                     if is_away:
                         yield framing.other("back", b"{}")
@@ -92,32 +96,34 @@ class LogService:
                     yield framing.other("away", msgspec.json.encode({"detail": lost.detail}))
                 is_away = True
             except OutriderError as error:
-                told = {"code": error.code, "detail": error.detail, **error.fields}
+                told = {**error.fields, "code": error.code, "detail": error.detail}
                 yield framing.other("error", msgspec.json.encode(told))
                 return
-            async with aclosing(self._until_back(agent_id)) as comments:
-                async for comment in comments:
-                    yield comment
             if framing.position:
                 wanted = msgspec.structs.replace(wanted, after=framing.position)
-                framing = LineFraming(framing.position)
+            # What came of a line that was cut off comes again.
+            framing = LineFraming(framing.position)
 
     async def _read(self, stream: OpenStream, framing: LineFraming) -> AsyncGenerator[bytes, None]:
         async with Tasks("log stream") as tasks:
-            following = tasks.start("receive", stream.receive())
+            following = tasks.start("receive", _received(stream))
             while True:
                 try:
                     content = await self._clock.wait_for(asyncio.shield(following), COMMENT_EVERY)
                 except TimeoutError:
                     yield sse.comment("still here")
                     continue
-                if content is None:
-                    return
-                if isinstance(content, msgspec.Raw):
-                    yield _other(framing, content)
-                elif events := framing.events(content):
-                    yield events
-                following = tasks.start("receive", stream.receive())
+                match content:
+                    case None:
+                        return
+                    case OutriderError():
+                        raise content
+                    case msgspec.Raw():
+                        yield _other(framing, content)
+                    case _:
+                        if events := framing.events(content):
+                            yield events
+                following = tasks.start("receive", _received(stream))
 
     async def _until_back(self, agent_id: AgentId) -> AsyncGenerator[bytes, None]:
         """Yield a comment now and then until the host may be back."""
@@ -131,6 +137,14 @@ class LogService:
             if self._clock.monotonic() - commented >= COMMENT_EVERY:
                 commented = self._clock.monotonic()
                 yield sse.comment("still waiting")
+
+
+async def _received(stream: OpenStream) -> bytes | msgspec.Raw | OutriderError | None:
+    """Return what came next, or why nothing more comes: a host that goes away is no fault of the task."""
+    try:
+        return await stream.receive()
+    except OutriderError as error:
+        return error
 
 
 def _other(framing: LineFraming, content: msgspec.Raw) -> bytes:

@@ -117,10 +117,13 @@ class Child:
 
     async def ended(self) -> None:
         """Wait for its end. Raises what its exit code and its complaint mean when it has failed."""
-        complaint = b"" if self._process.stderr is None else await self._process.stderr.read(_MAX_COMPLAINT)
+        stderr = self._process.stderr
+        said = b"" if stderr is None else await stderr.read(_MAX_COMPLAINT)
+        complaint = said.decode(errors="replace").strip()
         code = await self._process.wait()
-        if code:
-            raise _failure(code, complaint.decode(errors="replace").strip())
+        # Like grep, it ends with 1 and without a word when nothing fits.
+        if code and (complaint or code != 1):
+            raise _failure(code, complaint)
 
 
 @asynccontextmanager
