@@ -56,7 +56,9 @@ from outrider.client.faults import (
 )
 from outrider.client.logs import LogAway, LogBack, LogGap, LogLine, LogNotice, LogStep
 from outrider.client.schedules import Firing, Schedule
+from outrider.client.telemetry import MetricsAway, MetricsHistory, MetricsMissed, MetricsStep
 from outrider.client.trust import Authority, read_authorities
+from outrider.domain.telemetry.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from outrider.client.facade import Center
@@ -91,6 +93,10 @@ __all__ = [
     "LogLine",
     "LogNotice",
     "LogStep",
+    "MetricsAway",
+    "MetricsHistory",
+    "MetricsMissed",
+    "MetricsStep",
     "Missed",
     "NewApiToken",
     "NewEnrolmentKey",
@@ -109,6 +115,7 @@ __all__ = [
     "SessionFacts",
     "SignIn",
     "Skipped",
+    "Snapshot",
     "StateChange",
     "StrangeAnswer",
     "StreamToken",

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from outrider.client.audit import AuditEntry, AuditVerdict
     from outrider.client.dispatches import Dispatch, DispatchCommand, DispatchProgress, TargetPreview
     from outrider.client.logs import LogStep
+    from outrider.client.telemetry import MetricsHistory, MetricsStep
     from outrider.client.schedules import Firing, Schedule
     from outrider.client.trust import Authority
 
@@ -442,6 +443,28 @@ class Center:
     def firings(self, schedule_id: str) -> list[Firing]:
         """When a schedule fired, newest first, and what came of it."""
         return self._wait(self._center.firings(schedule_id))
+
+    def metrics(
+        self,
+        agent_id: str,
+        *,
+        start: float | None = None,
+        end: float | None = None,
+        step: int | None = None,
+    ) -> MetricsHistory:
+        """A host's figures between two unix times: the last hour unless told otherwise."""
+        return self._wait(self._center.metrics(agent_id, start=start, end=end, step=step))
+
+    def watch_metrics(
+        self,
+        agent_id: str,
+        *,
+        after: str = "",
+        wait: bool = False,
+        patience: float | None = STREAM_PATIENCE,
+    ) -> Iterator[MetricsStep]:
+        """A host's figures as they are read: a snapshot at once, then every five seconds."""
+        return self._each(self._center.watch_metrics(agent_id, after=after, wait=wait, patience=patience))
 
     def logs(  # noqa: PLR0913 - one for each part of the query
         self,

@@ -40,6 +40,7 @@ from outrider.testing.api_audit import FakeAudit
 from outrider.testing.api_commands import FakeCommand
 from outrider.testing.api_dispatches import FakeDispatches
 from outrider.testing.api_logs import FakeLogs
+from outrider.testing.api_telemetry import FakeTelemetry
 
 __all__ = ["CODE", "NOW", "PASSWORD", "TOKEN", "FakeApi", "FakeCommand", "problem"]
 
@@ -74,6 +75,7 @@ class FakeApi:
         self.work = FakeDispatches(self.agents, self._begin)
         self.log = FakeAudit()
         self.logs = FakeLogs(self.agents)
+        self.telemetry = FakeTelemetry(self.agents)
         self.version = __version__
         self.requests: list[web.BaseRequest] = []
         self.authority = authority
@@ -158,7 +160,7 @@ class FakeApi:
 
     def cut_streams(self) -> None:
         """Break off every open event stream, as a lost connection does."""
-        for request in (*self._streams, *self.work.streams, *self.logs.streams):
+        for request in (*self._streams, *self.work.streams, *self.logs.streams, *self.telemetry.streams):
             if request.transport is not None:
                 request.transport.abort()
 
@@ -189,6 +191,7 @@ class FakeApi:
             *self.work.routes(),
             *self.log.routes(),
             *self.logs.routes(),
+            *self.telemetry.routes(),
         ]
 
     @web.middleware

@@ -9,16 +9,20 @@ from tempfile import TemporaryDirectory
 
 from outrider.agent.policy import PolicyFile
 from outrider.agent.streams.logs import LogStream
+from outrider.agent.streams.metrics import MetricsStream
 from outrider.domain.command_states import CommandState
+from outrider.domain.telemetry.snapshot import Snapshot
 from outrider.engines.logs.journalctl import Journal
 from outrider.kit.clock import SystemClock
 from outrider.protocol.messages import OutputEnd, Started
 from outrider.testing.api import PASSWORD as FAKE_PASSWORD
 from outrider.testing.api import TOKEN, FakeApi
 from outrider.testing.api_logs import FakeLog
+from outrider.testing.api_telemetry import FakeFigures
 from tests.fixtures.api import Api
 from tests.fixtures.center import PASSWORD, RunningCenter
 from tests.fixtures.links import TestAgent, TestLink, enrol
+from tests.fixtures.readings import ReadingHost, reading_host
 from tests.fixtures.serving import serving
 
 _NAMES = iter(range(1, 1_000_000))
@@ -44,6 +48,25 @@ class FakeHost:
         """Give a log that is kept in memory."""
         path = "/var/log/app.log"
         yield FakeFile(path, self._api.logs.add(self.agent_id, path))
+
+    @asynccontextmanager
+    async def figures(self) -> AsyncIterator["FakeReadings"]:
+        """Give readings that are made up."""
+        yield FakeReadings(self._api.telemetry.of(self.agent_id))
+
+
+class FakeReadings:
+    """The readings of a fake host."""
+
+    def __init__(self, figures: FakeFigures) -> None:
+        self._figures = figures
+        self._time = time.time()
+
+    async def read(self) -> float:
+        """Make up one more."""
+        self._time += 5.0
+        self._figures.read(Snapshot(time=self._time, cpu_percent=12.5, mem_percent=25.0))
+        return self._time
 
 
 class FakeFile:
@@ -104,6 +127,28 @@ class RealHost:
             kinds = {"logs": LogStream(policy, Journal(folder), SystemClock())}
             async with serving(self._api, self._agent, self._link, kinds, policy):
                 yield RealFile(Path(folder) / "app.log")
+
+    @asynccontextmanager
+    async def figures(self) -> AsyncIterator["RealReadings"]:
+        """Give readings of a scripted kernel, said as the agent says them; the host answers nothing else."""
+        with TemporaryDirectory() as folder:
+            policy = PolicyFile(Path(folder) / "policy.toml")
+            async with reading_host(time.time() - 60) as host:
+                kinds = {"metrics": MetricsStream(host.sampler)}
+                async with serving(self._api, self._agent, self._link, kinds, policy):
+                    yield RealReadings(host)
+
+
+class RealReadings:
+    """The readings of a host."""
+
+    def __init__(self, host: ReadingHost) -> None:
+        self._host = host
+
+    async def read(self) -> float:
+        """Let five seconds pass on the host."""
+        await self._host.read()
+        return self._host.clock.time()
 
 
 class RealFile:

@@ -11,6 +11,7 @@ from outrider.center.fleet.presence import Presence
 from outrider.center.fleet.rows import has_status
 from outrider.center.link.hub import Hub
 from outrider.center.store.engine import Store
+from outrider.center.store.pieces import Piece, fetch, joined
 from outrider.center.store.query import Query
 from outrider.center.store.schema import agents
 from outrider.domain.connection_states import Approval, HostStatus
@@ -47,11 +48,12 @@ class FleetFigures(Collector):
     async def look(self) -> None:
         """Look at the fleet. Raises `Unavailable`."""
         heard_since = self._presence.heard_since()
-        sums = [sa.func.sum(sa.case((has_status(each, heard_since), 1), else_=0)) for each in HostStatus]
+        conditions = [has_status(each, heard_since) for each in HostStatus]
+        sums = [Piece(f"count(*) FILTER (WHERE {each.text})", each.values) for each in conditions]
         async with self._store.scan() as conn:
-            counts = (await conn.execute(sa.select(*sums))).one()
+            (counts,) = await fetch(conn, Piece("SELECT"), joined(", ", sums), Piece("FROM agents"))
             rows = await _HOSTS.all(conn, limit=self._max_hosts)
-        self._by_status = {each: int(n or 0) for each, n in zip(HostStatus, counts, strict=True)}
+        self._by_status = {each: int(n) for each, n in zip(HostStatus, counts, strict=True)}
         self._hosts = [self._shown(AgentId(row[0]), str(row[1])) for row in rows]
 
     def _shown(self, agent_id: AgentId, hostname: str) -> _Shown:

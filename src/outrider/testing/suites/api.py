@@ -21,6 +21,7 @@ from outrider.client import (
     LogLine,
     Output,
     SecondFactorRequired,
+    Snapshot,
     TargetRefused,
 )
 from outrider.domain.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated, UnknownType
@@ -40,6 +41,19 @@ class Host(Protocol):
 
     def log_file(self) -> AbstractAsyncContextManager["LogFile"]:
         """A log file of the host, for the block."""
+        ...
+
+
+    def figures(self) -> AbstractAsyncContextManager["Figures"]:
+        """The host's readings, for the block."""
+        ...
+
+
+class Figures(Protocol):
+    """The readings of a host."""
+
+    async def read(self) -> float:
+        """Let five seconds pass, and the host read once more; return the time of the reading."""
         ...
 
 
@@ -240,6 +254,34 @@ class ApiSuite:
                 await center.send(host.agent_id, "dance")
             with pytest.raises(NotFound):
                 await center.command(host.agent_id, "cmd_00000000000000000000")
+
+    async def test_figures(self, site: Site) -> None:
+        """A snapshot at once, then each reading; the past of the host; one that is not there is an error."""
+        async with (
+            site.host(_name("web")) as host,
+            host.figures() as figures,
+            AsyncCenter(site.url, token=site.token) as center,
+        ):
+            first = await figures.read()
+            async with aclosing(center.watch_metrics(host.agent_id)) as steps:
+                at_once = await anext(steps)
+                assert isinstance(at_once, Snapshot)
+                assert at_once.time == pytest.approx(first, abs=0.01)
+                second = await figures.read()
+                step = await anext(steps)
+                assert isinstance(step, Snapshot)
+                assert step.time == pytest.approx(second, abs=0.01)
+            past = await center.metrics(host.agent_id, start=first - 60, end=second + 60, step=5)
+            assert (past.agent_id, past.step) == (host.agent_id, 5)
+            assert all(len(past.times) == len(each.mean) for each in past.series.values())
+            with pytest.raises(Invalid):
+                await center.metrics(host.agent_id, start=second, end=first)
+            with pytest.raises(Invalid):
+                await center.metrics(host.agent_id, start=0, end=second, step=5)
+            with pytest.raises(NotFound):
+                await center.metrics("agent_00000000000000000000")
+            with pytest.raises(NotFound):
+                await anext(center.watch_metrics("agent_00000000000000000000"))
 
     async def test_a_log(self, site: Site) -> None:
         """The last lines, then new ones; it goes on after any line; a file that is not there is an error."""

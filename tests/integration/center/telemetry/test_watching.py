@@ -2,16 +2,13 @@
 
 import asyncio
 import json
-from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
-from outrider.kit.clock import SystemClock
 from tests.fixtures.center import own_center
-from tests.fixtures.kernel import ScriptedKernel
 from tests.fixtures.links import enrol
-from tests.integration.center.telemetry.hosts import linked_host, reading_host
+from tests.fixtures.readings import linked_host, reading_host
 
 NOW = 1_718_000_000.0
 
@@ -58,7 +55,7 @@ async def test_many_readers_cost_one_stream_and_one_reading(tmp_path: Path) -> N
                 await reader.aclose()
             assert len(watching) == 0
             while len(own.center.host_streams):
-                await asyncio.sleep(0)
+                await host.clock.settle()
             walks = host.kernel.walks
             await host.read()
             assert host.kernel.walks == walks, "the processes are looked at only while somebody watches"
