@@ -54,6 +54,8 @@ from outrider.domain.ids import AgentId, DeviceId
 from outrider.domain.places import AGENT
 from outrider.engines.commands.cgroups import TaskCgroups
 from outrider.engines.commands.engine import CommandEngine
+from outrider.engines.commands.power import HostPower
+from outrider.engines.commands.reboots import Reboots
 from outrider.engines.files.unfinished import Unfinished
 from outrider.engines.logs.journalctl import Journal
 from outrider.engines.telemetry.machine import boot_id, machine_digest
@@ -173,7 +175,13 @@ class Daemon:
         spool = Spool(self._folder.spool, record.agent_id, clock)
         cgroups = TaskCgroups.find_delegated()
         terminals = Terminals(self._folder.terminals, clock=clock, cgroups=cgroups)
-        engine = CommandEngine(self._folder.scratch, clock, agent_version=__version__, cgroups=cgroups)
+        engine = CommandEngine(
+            self._folder.scratch,
+            clock,
+            agent_version=__version__,
+            cgroups=cgroups,
+            reboots=Reboots(remember=spool.note_process, power=HostPower(), boot=boot_id),
+        )
         work = CommandWork(engine=engine, captures=self._folder.captures, clock=clock)
         streams = OutputStreams(dial=door.stream, clock=clock, rng=self._rng)
         link = Link(

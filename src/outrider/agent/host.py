@@ -3,6 +3,7 @@
 from outrider import __version__
 from outrider.agent.policy import PolicyFile
 from outrider.agent.streams.logs import JOURNAL
+from outrider.engines.commands.possible import impossible
 from outrider.engines.logs.journalctl import Journal
 from outrider.engines.telemetry.facts import own_name, read_facts
 from outrider.engines.telemetry.load import LoadMeter
@@ -41,7 +42,8 @@ class ThisHost:
         )
 
     def _abilities(self) -> tuple[str, ...]:
-        allowed = self._policy.current().abilities
+        missing = impossible()
+        allowed = tuple(name for name in self._policy.current().abilities if name not in missing)
         # A host without a journal still shows its files.
         return (*allowed, JOURNAL) if "logs" in allowed and self._journal.is_there else allowed
 

@@ -202,10 +202,14 @@ class Spool:
             lambda connection: connection.execute(_START, (at, command_id)).rowcount == 1
         )
 
-    async def note_process(self, command_id: CommandId, record: bytes) -> None:
-        """Keep what tells the command's process from others, for whoever has to end it after a crash."""
-        await self._submit(
-            lambda connection: connection.execute(_NOTE_PROCESS, (record, command_id)).rowcount
+    async def note_process(self, command_id: CommandId, record: bytes) -> bool:
+        """Keep what the next process has to know of a command that was started; False when it is none.
+
+        That is what tells its process from others, for whoever has to end it after a crash, or what it waits
+        for that outlives this process.
+        """
+        return await self._submit(
+            lambda connection: connection.execute(_NOTE_PROCESS, (record, command_id)).rowcount == 1
         )
 
     async def finish(self, finished: Finished, *, bulky: bool) -> int:

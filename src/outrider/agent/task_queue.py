@@ -25,7 +25,7 @@ from outrider.domain.errors import OutriderError
 from outrider.domain.ids import CommandId
 from outrider.engines.commands.capture import Capture
 from outrider.engines.commands.execution import Execution
-from outrider.engines.commands.outcome import Outcome
+from outrider.engines.commands.outcome import Outcome, ToldLater
 from outrider.kit import logs
 from outrider.kit.clock import Clock
 from outrider.kit.supervise import Ready
@@ -66,6 +66,10 @@ class Work(Protocol):
 
     async def process_of(self, execution: Execution) -> bytes | None:
         """Describe the command's process once it has one, for `end_leftovers` after a crash."""
+        ...
+
+    def resume(self, interrupted: Interrupted) -> "TakenOver | None":
+        """Go on with a command whose end an agent does not live to see, such as a reboot; None for others."""
         ...
 
     async def end_leftovers(self, interrupted: Sequence[Interrupted]) -> frozenset[CommandId]:
@@ -275,6 +279,9 @@ class TaskQueue:
     async def _recover(self) -> None:
         self._waiting.clear()
         interrupted = await self._spool.started()
+        for task in interrupted:
+            if task.id not in self._taken_over and (over := self._work.resume(task)) is not None:
+                self._taken_over[task.id] = over
         gone = [task for task in interrupted if task.id not in self._taken_over]
         still_ran = await self._work.end_leftovers(gone) if gone else frozenset[CommandId]()
         for task in gone:
@@ -508,6 +515,9 @@ class TaskQueue:
         noting = self._owner.start(f"note {running.order.id}", self._note_process(running, execution))
         try:
             outcome = await execution.run()
+        except ToldLater:
+            log.info("the next start of the agent tells what becomes of a command", command=running.order.id)
+            return
         except Exception as error:  # whatever broke, this command needs its one result
             log.exception("a command broke the engine", command=running.order.id)
             reason = f"The agent could not run this: {logs.describe_error(error)}."

@@ -48,6 +48,14 @@ class CommandWork:
         record = await execution.wait_begun()
         return None if record is None else msgspec.msgpack.encode(record)
 
+    def resume(self, interrupted: Interrupted) -> TakenOver | None:
+        """Go on with a command whose end an agent does not live to see; None for all others."""
+        if interrupted.process is None:
+            return None
+        capture = self.capture(interrupted.id)
+        execution = self._engine.resume(interrupted.id, interrupted.process, capture)
+        return None if execution is None else TakenOver(execution, capture)
+
     async def end_leftovers(self, interrupted: Sequence[Interrupted]) -> frozenset[CommandId]:
         """End all that a dead process left of these commands; return those of which something still ran."""
         records = [

@@ -73,6 +73,10 @@ class TurnedClock:
         """How many sleeps and time limits wait for the clock to be turned."""
         return sum(timer.live for timer in self._timers)
 
+    def sleeping(self) -> list[float]:
+        """Return in how many seconds each sleeper wakes, the soonest first."""
+        return sorted(timer.deadline - self._monotonic for timer in self._timers if timer.live)
+
     async def advance(self, seconds: float) -> None:
         """Turn both clocks forward by `seconds`, waking on the way whoever's deadline is passed.
 

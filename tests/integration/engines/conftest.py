@@ -16,6 +16,7 @@ from outrider.engines.commands.cgroups import TaskCgroups
 from outrider.engines.commands.engine import CommandEngine
 from outrider.engines.commands.execution import Execution, ProcessExecution
 from outrider.engines.commands.outcome import Outcome
+from outrider.engines.commands.reboots import Reboots
 from outrider.kit.clock import Clock, SystemClock
 
 
@@ -66,6 +67,7 @@ class Host:
     cgroups: TaskCgroups | None = None
     root: Path = Path("/")
     path: str = ""
+    reboots: Reboots | None = None
     begun: list[Begun] = field(default_factory=list)
 
     @property
@@ -77,6 +79,7 @@ class Host:
             agent_version="1.2.3",
             base_environment={"PATH": self.path} if self.path else {},
             cgroups=self.cgroups,
+            reboots=self.reboots,
             root=self.root,
         )
 

@@ -11,6 +11,7 @@ from outrider.domain.command_types.kill import KillParams
 from outrider.domain.command_types.packages import PackagesParams
 from outrider.domain.command_types.ping import PingParams
 from outrider.domain.command_types.processes import ProcessesParams
+from outrider.domain.command_types.reboot import RebootParams
 from outrider.domain.command_types.script import ScriptParams
 from outrider.domain.command_types.service import ServiceParams
 from outrider.domain.command_types.services import ServicesParams
@@ -50,6 +51,12 @@ REGISTRY: Final[dict[str, CommandType]] = {
             params=ProcessesParams,
             role=Role.OPERATOR,
             summary="List what runs on the host.",
+        ),
+        CommandType(
+            name="reboot",
+            params=RebootParams,
+            role=Role.ADMIN,
+            summary="Reboot the host, and tell when it is back.",
         ),
         CommandType(
             name="script",

@@ -12,6 +12,7 @@ from outrider.engines.commands.capture import Capture
 from outrider.engines.commands.cgroups import TaskCgroups
 from outrider.engines.commands.execution import Execution, ProcessExecution
 from outrider.engines.commands.handover import ProcessHandover
+from outrider.engines.commands.reboots import Reboots, mark_of
 from outrider.engines.commands.script_folder import sweep_scripts
 from outrider.engines.commands.surroundings import Surroundings
 from outrider.engines.commands.types import (
@@ -19,6 +20,7 @@ from outrider.engines.commands.types import (
     packages,
     ping,
     processes,
+    reboot,
     script,
     service,
     services,
@@ -34,6 +36,7 @@ BEGIN: Final[Mapping[str, Begin]] = {
     "packages": packages.begin,
     "ping": ping.begin,
     "processes": processes.begin,
+    "reboot": reboot.begin,
     "script": script.begin,
     "service": service.begin,
     "services": services.begin,
@@ -48,7 +51,7 @@ class CommandEngine:
 
     `scratch` is a private folder of the agent for scripts. `base_environment` is added to every command's
     clean environment. `cgroups` comes from `TaskCgroups.find_delegated`. `root` is where this host's own
-    files are looked for.
+    files are looked for; without `reboots` none is ordered.
     """
 
     def __init__(
@@ -59,6 +62,7 @@ class CommandEngine:
         agent_version: str,
         base_environment: Mapping[str, str] | None = None,
         cgroups: TaskCgroups | None = None,
+        reboots: Reboots | None = None,
         root: Path = Path("/"),
     ) -> None:
         self._surroundings = Surroundings(
@@ -67,6 +71,7 @@ class CommandEngine:
             base_environment=dict(base_environment or {}),
             cgroups=cgroups,
             agent_version=agent_version,
+            reboots=reboots,
             root=root,
         )
 
@@ -93,6 +98,13 @@ class CommandEngine:
     def take_over(self, handover: ProcessHandover, capture: Capture) -> ProcessExecution:
         """Go on with a command that the image before this one has handed over."""
         return ProcessExecution.take_over(handover, capture, self._surroundings)
+
+    def resume(self, command_id: CommandId, kept: bytes, capture: Capture) -> Execution | None:
+        """Go on with a command that outlives an agent, from what it had written down; None for any other."""
+        mark = mark_of(kept)
+        if mark is None:
+            return None
+        return reboot.RebootExecution.resume(command_id, mark, capture, self._surroundings)
 
     def sweep(self, keep: Collection[CommandId] = ()) -> None:
         """Remove scripts and cgroups that a killed agent left, but those of the commands in `keep`.

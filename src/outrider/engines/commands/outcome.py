@@ -5,6 +5,10 @@ from dataclasses import dataclass
 from outrider.domain.command_states import CommandState
 
 
+class ToldLater(Exception):
+    """What became of a command is for the next start of the agent to tell: it is kept as it is till then."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """The one end of a command.

@@ -3,9 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from outrider.engines.commands.cgroups import TaskCgroups
 from outrider.kit.clock import Clock
+
+if TYPE_CHECKING:
+    from outrider.engines.commands.reboots import Reboots
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,7 +18,7 @@ class Surroundings:
 
     `scratch` is the agent's private folder for scripts; `base_environment` are the host's settings for every
     command (a proxy, a time zone); `cgroups` is None where the agent has no part of the cgroup tree. Below
-    `root` lies what tells how this host is run.
+    `root` lies what tells how this host is run. Without `reboots` it is not rebooted.
     """
 
     scratch: Path
@@ -22,4 +26,5 @@ class Surroundings:
     base_environment: Mapping[str, str]
     cgroups: TaskCgroups | None
     agent_version: str
+    reboots: "Reboots | None" = None
     root: Path = Path("/")
