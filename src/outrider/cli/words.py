@@ -24,6 +24,7 @@ WORDS: Final[tuple[Word, ...]] = (
     Word("exec", "outrider.cli.exec", "Run a shell line on one host or on many, and see its output live."),
     Word("logs", "outrider.cli.logs", "Read hosts' logs, and follow them."),
     Word("metrics", "outrider.cli.metrics", "Show hosts' figures, live or over time."),
+    Word("cp", "outrider.cli.cp", "Copy files and folders to hosts, from hosts, and between them."),
     Word("commands", "outrider.cli.commands", "List a host's commands; show or follow one."),
     Word("cancel", "outrider.cli.cancel", "Cancel a command."),
     Word(

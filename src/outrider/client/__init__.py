@@ -54,6 +54,7 @@ from outrider.client.faults import (
     TargetRefused,
     WrongCertificate,
 )
+from outrider.client.files import Download, FileInfo, Uploaded
 from outrider.client.logs import LogAway, LogBack, LogGap, LogLine, LogNotice, LogStep
 from outrider.client.schedules import Firing, Schedule
 from outrider.client.telemetry import MetricsAway, MetricsHistory, MetricsMissed, MetricsStep
@@ -84,8 +85,10 @@ __all__ = [
     "DispatchOutput",
     "DispatchProgress",
     "EnrolmentKeyFacts",
+    "Download",
     "Event",
     "EventsMissed",
+    "FileInfo",
     "Firing",
     "LogAway",
     "LogBack",
@@ -122,6 +125,7 @@ __all__ = [
     "TargetPreview",
     "TargetRefused",
     "Unanswered",
+    "Uploaded",
     "User",
     "UserFacts",
     "WrongCertificate",

@@ -13,6 +13,7 @@ from outrider.client.changes import Changes
 from outrider.client.commands import Commands
 from outrider.client.dispatches import Dispatches
 from outrider.client.faults import WrongCertificate
+from outrider.client.files import Files
 from outrider.client.fleet import Fleet
 from outrider.client.logs import Logs
 from outrider.client.schedules import Schedules
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 
-class AsyncCenter(Access, Fleet, Commands, Dispatches, Schedules, Logs, Telemetry, Audit, Changes):
+class AsyncCenter(Access, Fleet, Commands, Dispatches, Schedules, Logs, Files, Telemetry, Audit, Changes):
     """One control center.
 
         async with AsyncCenter("http://127.0.0.1:8080", token=token) as center:

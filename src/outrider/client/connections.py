@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from contextlib import asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from outrider.client.http1 import LIMIT, BrokenOff, read_answer
@@ -16,7 +17,7 @@ from outrider.domain.errors import Invalid
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 
     from outrider.client.address import Address
     from outrider.client.http1 import Answer
@@ -28,6 +29,14 @@ _KEPT_SECONDS: Final = 4.0
 _MOST_KEPT: Final = 8
 _MOST: Final = 100
 """Requests at a time; streams count. More wait for their turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Streamed:
+    """A body that is sent as it is made. `length` is None where nobody knows: it goes in chunks then."""
+
+    pieces: AsyncIterator[bytes]
+    length: int | None
 
 
 class Connections:
@@ -48,7 +57,13 @@ class Connections:
 
     @asynccontextmanager
     async def request(
-        self, method: str, target: str, headers: Mapping[str, str], body: bytes | None, *, silence: float
+        self,
+        method: str,
+        target: str,
+        headers: Mapping[str, str],
+        body: bytes | Streamed | None,
+        *,
+        silence: float,
     ) -> AsyncIterator[Answer]:
         """Ask, and give the answer as soon as its head has come; its body may be read within the block.
 
@@ -57,6 +72,10 @@ class Connections:
         may have been done: only a GET that met a kept connection's end is asked for again.
         """
         said = _request(method, target, {"Host": self._address.authority, **headers}, body)
+        if isinstance(body, Streamed):
+            async with self._turns, self._sending(said, body, silence) as answer:
+                yield answer
+            return
         async with self._turns:
             kept = self._take()
             connection = kept or await self._dial()
@@ -73,6 +92,15 @@ class Connections:
                 connection.is_whole = answer.is_spent
             finally:
                 await self._let_go(connection)
+
+    @asynccontextmanager
+    async def _sending(self, head: bytes, body: Streamed, silence: float) -> AsyncIterator[Answer]:
+        """Send a body on a connection of its own: half of one must not meet a kept one's end."""
+        connection = await self._dial()
+        try:
+            yield await connection.send(head, body, silence=silence)
+        finally:
+            await connection.close()
 
     def _take(self) -> _Connection | None:
         """A kept connection that is still good; the newest, so that the others may age."""
@@ -169,6 +197,27 @@ class _Connection:
                 raise broken from None
             raise
 
+    async def send(self, head: bytes, body: Streamed, *, silence: float) -> Answer:
+        """Send a request piece by piece, and read the head of its answer; an early one ends the sending."""
+        broken: ConnectionError | None = None
+        try:
+            self._writer.write(head)
+            async with aclosing(_framed(body)) as pieces:
+                async for piece in pieces:
+                    if self._stream.unread or self._stream.at_eof():
+                        break
+                    self._writer.write(piece)
+                    async with asyncio.timeout(silence):
+                        await self._writer.drain()
+        except ConnectionError as error:
+            broken = error
+        try:
+            return await read_answer(self._stream, silence=silence)
+        except BrokenOff:
+            if broken is not None:
+                raise broken from None
+            raise
+
     def abort(self) -> None:
         """End it at once."""
         self._writer.transport.abort()
@@ -205,12 +254,31 @@ async def _connected(host: str, port: int) -> socket.socket:
     return sock
 
 
-def _request(method: str, target: str, headers: Mapping[str, str], body: bytes | None) -> bytes:
+async def _framed(body: Streamed) -> AsyncGenerator[bytes, None]:
+    """A body as it goes over the wire."""
+    if body.length is not None:
+        async for piece in body.pieces:
+            yield piece
+        return
+    async for piece in body.pieces:
+        if piece:
+            yield b"%x\r\n%b\r\n" % (len(piece), piece)
+    yield b"0\r\n\r\n"
+
+
+def _request(
+    method: str, target: str, headers: Mapping[str, str], body: bytes | Streamed | None
+) -> bytes:
     """A request as it is sent. Raises Invalid for what would break out of its place in it."""
     if not target.isascii() or not target.isprintable() or " " in target:
         raise Invalid(f"{target[:200]!r} can't be asked for: it is no path.")
     fields = dict(headers)
-    if body is not None:
+    if isinstance(body, Streamed):
+        if body.length is None:
+            fields["Transfer-Encoding"] = "chunked"
+        else:
+            fields["Content-Length"] = str(body.length)
+    elif body is not None:
         fields["Content-Length"] = str(len(body))
     elif method != "GET":
         fields["Content-Length"] = "0"
@@ -221,4 +289,6 @@ def _request(method: str, target: str, headers: Mapping[str, str], body: bytes |
                 f"The header {name} can't hold line ends or special characters: was it copied whole?"
             )
         lines.append(f"{name}: {value}")
-    return "\r\n".join((*lines, "", "")).encode("ascii") + (body or b"")
+    return "\r\n".join((*lines, "", "")).encode("ascii") + (
+        body if isinstance(body, bytes) else b""
+    )

@@ -21,7 +21,7 @@ from typing import Any, ClassVar, Final
 
 import msgspec
 
-from outrider.domain import errors
+from outrider.domain import errors, file_errors
 
 
 class CenterAway(errors.Unavailable):
@@ -89,6 +89,15 @@ _BY_CODE: Final[dict[str, type[errors.OutriderError]]] = {
         errors.NotFound,
         errors.Conflict,
         errors.HostAway,
+        file_errors.PathRefused,
+        file_errors.NotAFile,
+        file_errors.NotAFolder,
+        file_errors.FileExists,
+        file_errors.FileChanged,
+        file_errors.RangeNotSatisfiable,
+        errors.NoSpace,
+        errors.HostFault,
+        errors.StreamLost,
         errors.TooLarge,
         errors.Throttled,
         errors.Unavailable,

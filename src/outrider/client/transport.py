@@ -19,7 +19,7 @@ import msgspec
 
 from outrider import __version__
 from outrider.client import trust
-from outrider.client.connections import Connections
+from outrider.client.connections import Connections, Streamed
 from outrider.client.faults import CenterAway, StrangeAnswer, WrongCertificate, from_answer
 from outrider.client.http1 import BrokenOff, MalformedAnswer
 from outrider.domain.errors import OutriderError
@@ -180,7 +180,7 @@ class Transport:
         path: str,
         *,
         headers: Mapping[str, str],
-        data: bytes | None = None,
+        data: bytes | Streamed | None = None,
         silence: float = _ANSWER_SECONDS,
     ) -> AsyncIterator[Answer]:
         sent = {**_HEADERS, **headers}
@@ -301,6 +301,31 @@ class Transport:
         finally:
             await connections.close()
         return trust.read_authorities(pem.decode("ascii", "replace"))
+
+    @asynccontextmanager
+    async def open(self, path: str, headers: Mapping[str, str]) -> AsyncIterator[Answer]:
+        """Ask for an answer of any length, once; its pieces are read within the block."""
+        async with self._request("GET", path, headers=headers) as answer:
+            yield answer
+
+    async def send(
+        self,
+        path: str,
+        headers: Mapping[str, str],
+        body: AsyncIterator[bytes],
+        *,
+        length: int | None,
+        silence: float,
+    ) -> bytes:
+        """Post a body of any length piece by piece, once, and return the answer.
+
+        `length` is that of the body where it is known. Raises what `ask` raises, as soon as the center says
+        it, and what `body` raises.
+        """
+        async with self._request(
+            "POST", path, headers=headers, data=Streamed(body, length), silence=silence
+        ) as answer:
+            return await self._bounded(answer, _MAX_PROBLEM, path)
 
     async def download(self, path: str) -> AsyncGenerator[bytes, None]:
         """An answer of any length, in pieces as they come. It is asked for once."""

@@ -35,11 +35,14 @@ _END: Final = bytes(2 * _SECTOR)
 class Packing:
     """One archive in the making: iterate over its bytes, then ask for `packed`."""
 
-    def __init__(self, roots: Roots, path: str) -> None:
-        """Open the folder. Raises what `Roots.open_folder` raises. The caller closes it."""
+    def __init__(self, roots: Roots, path: str, *, named: bool = True) -> None:
+        """Open the folder. Raises what `Roots.open_folder` raises. The caller closes it.
+
+        All members are below the folder's own name when it is `named`, else below none.
+        """
         self._path = path.rstrip("/")
         self._folder = roots.open_folder(path)
-        self._base = self._path.rpartition("/")[2]
+        self._base = self._path.rpartition("/")[2] if named else ""
         self._files = 0
         self._size = 0
         self._left_out: list[LeftOut] = []

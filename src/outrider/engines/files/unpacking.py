@@ -2,7 +2,8 @@
 
 No member leads out: names with `..` or a `/` in front are refused, and folders are opened one by one without
 following links, also those that the archive itself has made. What is no file, folder or link is left out and
-named. Files take their names one after the other: when it ends early, those that are there are whole.
+named, also what the archive says was left out of it. Files take their names one after the other: when it
+ends early, those that are there are whole.
 """
 
 import os
@@ -18,6 +19,7 @@ from outrider.domain.errors import Invalid
 from outrider.domain.file_errors import PathRefused
 from outrider.domain.files import MOST_LEFT_OUT, LeftOut, Packed, Placing
 from outrider.engines.files.failures import printable, told
+from outrider.engines.files.packing import LEFT_OUT
 from outrider.engines.files.rooted import Place, Roots
 from outrider.engines.files.unfinished import Unfinished
 from outrider.engines.files.writing import FileWriter, make_folder
@@ -58,9 +60,15 @@ class _Digesting:
 class Unpacking:
     """One archive being unpacked below a folder."""
 
-    def __init__(self, roots: Roots, unfinished: Unfinished, dest: str) -> None:
-        """Open the folder `dest`; it is made when only it is missing. Raises OutriderError."""
+    def __init__(
+        self, roots: Roots, unfinished: Unfinished, dest: str, *, without_first: bool = False
+    ) -> None:
+        """Open the folder `dest`; it is made when only it is missing. Raises OutriderError.
+
+        With `without_first` the first part of each name is left away: the packed folder's own.
+        """
         self._roots = roots
+        self._skipped = 1 if without_first else 0
         self._folder, self._path = make_folder(roots, dest)
         try:
             with told(dest):
@@ -109,7 +117,10 @@ class Unpacking:
         )
 
     def _take(self, archive: tarfile.TarFile, info: tarfile.TarInfo) -> None:
-        parts = _parts(info.name)
+        for line in info.pax_headers.get(LEFT_OUT, "").splitlines():
+            name, _, reason = line.partition(": ")
+            self._leave_out(name, reason)
+        parts = _parts(info.name)[self._skipped :]
         if not (info.isreg() or info.isdir() or info.issym()):
             self._leave_out(info.name, "is neither a file, a folder nor a link")
             return
