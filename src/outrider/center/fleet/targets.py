@@ -41,7 +41,7 @@ from outrider.domain.targets.expression import (
     terms,
     write_term,
 )
-from outrider.domain.targets.globs import Glob, fold, parse_glob, to_posix, to_sqlite
+from outrider.domain.targets.globs import Glob, fold, has_sets, parse_glob, to_like, to_posix, to_sqlite
 from outrider.domain.targets.matching import os_glob
 from outrider.domain.targets.parser import parse
 
@@ -62,6 +62,19 @@ _MEMBERS: Final = (
 )
 
 
+def _fits_in_sqlite(column: str, glob: Glob) -> Piece:
+    return Piece(f"{column} GLOB ?", (to_sqlite(glob),))
+
+
+def _fits_in_postgres(column: str, glob: Glob) -> Piece:
+    folded = _POSTGRES.folded.format(column)
+    like = Piece(f"{folded} LIKE ? ESCAPE '/'", (to_like(glob),))
+    if not has_sets(glob):
+        return like
+    # A regular expression takes ten times as long: only for those that may fit.
+    return all_of([like, Piece(f"{folded} ~ ?", (to_posix(glob),))])
+
+
 class _Words(msgspec.Struct, frozen=True):
     """What the two databases write differently; `{}` is for a column.
 
@@ -69,23 +82,20 @@ class _Words(msgspec.Struct, frozen=True):
     """
 
     folded: str
-    fits: str
-    written: Callable[[Glob], str]
+    fits: Callable[[str, Glob], Piece]
     one_of: str
     all_ids: str
 
 
 _SQLITE: Final = _Words(
     folded="{} COLLATE NOCASE",
-    fits="{} GLOB ?",
-    written=to_sqlite,
+    fits=_fits_in_sqlite,
     one_of="IN (SELECT value FROM json_each(?))",
     all_ids="SELECT json_group_array(id) FROM agents WHERE",
 )
 _POSTGRES: Final = _Words(
     folded='lower({} COLLATE "C")',
-    fits='lower({} COLLATE "C") ~ ?',
-    written=to_posix,
+    fits=_fits_in_postgres,
     one_of="= ANY (?)",
     all_ids="SELECT json_agg(id)::text FROM agents WHERE",
 )
@@ -270,14 +280,14 @@ class _Compiler:
                 return any_of([self._is(column, text) for column in _NAMES])
             case NameGlob(glob):
                 parts = parse_glob(glob)
-                return any_of([self._fits(column, parts) for column in _NAMES])
+                return any_of([self._words.fits(column, parts) for column in _NAMES])
             case Tagged(tag):
                 return has_tag(tag, self._conn.dialect.name)
             case InGroup(name):
                 return Piece(_MEMBERS, (name,))
             case Os(text):
                 whole = [self._is(column, text) for column in ("os_family", "os")]
-                return any_of([*whole, self._fits("os", os_glob(text))])
+                return any_of([*whole, self._words.fits("os", os_glob(text))])
             case Standing(status):
                 return has_status(status, self._heard_since)
             case TagPattern():
@@ -311,9 +321,6 @@ class _Compiler:
 
     def _is(self, column: str, text: str) -> Piece:
         return Piece(f"{self._folded(column)} = ?", (fold(text),))
-
-    def _fits(self, column: str, glob: Glob) -> Piece:
-        return Piece(self._words.fits.format(column), (self._words.written(glob),))
 
     def _one_of(self, column: str, values: Sequence[str]) -> Piece:
         """Give values as one parameter: databases limit how many of those there are."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import sqlalchemy as sa
+from sqlalchemy.sql.elements import Grouping
 
 from outrider.center.store.connection import SteppedConnection
 from outrider.center.store.sqlite_driver import fetch_all
@@ -61,7 +62,7 @@ def clause_of(condition: Piece) -> sa.ColumnElement[bool]:
     names = [f"piece_{number}" for number in range(len(others))]
     text = sa.text(first + "".join([f":{name}{each}" for name, each in zip(names, others, strict=True)]))
     values = zip(names, condition.values, strict=True)
-    return sa.and_(text.bindparams(*(sa.bindparam(name, value, unique=True) for name, value in values)))
+    return Grouping(text.bindparams(*(sa.bindparam(name, value, unique=True) for name, value in values)))
 
 
 async def fetch(conn: Connection, *pieces: Piece) -> Sequence[Sequence[Any]]:

@@ -185,6 +185,29 @@ def _unfolded(low: str, high: str) -> list[tuple[str, str]]:
     return found
 
 
+def to_like(glob: Glob) -> str:
+    """Write for LIKE on folded text, with / to escape, what all that fits has in common.
+
+    Without sets nothing else fits that.
+    """
+    return "".join(map(_like_part, glob))
+
+
+def _like_part(part: Part) -> str:
+    match part:
+        case Text(text):
+            return "".join(f"/{each}" if each in "/%_" else each for each in text)
+        case AnyText():
+            return "%"
+        case AnyCharacter() | OneOf():
+            return "_"
+
+
+def has_sets(glob: Glob) -> bool:
+    """Tell whether there are sets of characters in it."""
+    return any(isinstance(part, OneOf) for part in glob)
+
+
 def to_posix(glob: Glob) -> str:
     """Write it for PostgreSQL's `~` on folded text."""
     return f"^{''.join(map(_posix_part, glob))}$"

@@ -86,6 +86,17 @@ def an_agent(agent_id: str) -> dict[str, Any]:
     return {"id": agent_id, "approval": "approved", "last_seen": 1.0}
 
 
+def its_details(agent_id: str) -> dict[str, Any]:
+    """Return the row of `agent_details` that goes with it."""
+    return {
+        "agent_id": agent_id,
+        "device_id": f"device of {agent_id}",
+        "key_hash": b"hash",
+        "public_key": "key",
+        "first_seen": 1.0,
+    }
+
+
 def a_command(command_id: str, agent_id: str, **values: object) -> dict[str, Any]:
     """Return a row of `commands`."""
     return {

@@ -11,8 +11,10 @@ from outrider.domain.targets.globs import (
     Glob,
     MalformedGlob,
     fold,
+    has_sets,
     matches_glob,
     parse_glob,
+    to_like,
     to_posix,
     to_sqlite,
 )
@@ -71,6 +73,21 @@ def test_a_range_in_sqlite_is_one_of_folded_text(low: str, text: str) -> None:
     finally:
         conn.close()
     assert bool(found) is matches_glob(parts, text)
+
+
+@given(st.text(_ALPHABET, max_size=8), st.text(_ALPHABET + "x\\\n(/_", max_size=8))
+def test_like_lets_all_through_that_fits(glob: str, text: str) -> None:
+    """What is looked through first leaves nobody out, and without sets lets nobody else in."""
+    parts = _parsed(glob)
+    conn = sqlite3.connect(":memory:")
+    try:
+        conn.execute("PRAGMA case_sensitive_like = ON")
+        ((found,),) = conn.execute("SELECT ? LIKE ? ESCAPE '/'", (fold(text), to_like(parts)))
+    finally:
+        conn.close()
+    fits = matches_glob(parts, text)
+    assert bool(found) or not fits
+    assert bool(found) is fits or has_sets(parts)
 
 
 def test_many_stars_take_no_time() -> None:
