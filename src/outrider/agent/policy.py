@@ -69,11 +69,6 @@ class Policy:
             return ()
         return tuple(name for name in (*sorted(REGISTRY), *STREAMED) if name not in self._rules.forbid)
 
-    @property
-    def file_roots(self) -> tuple[str, ...] | None:
-        """The only folders whose files may be touched; None where the policy does not say."""
-        return self._rules.file_roots
-
     def file_rules(self) -> Roots:
         """Return the folders whose files may be touched, and those that may only be read. Blocks."""
         return Roots(

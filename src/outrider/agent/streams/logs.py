@@ -2,14 +2,12 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from functools import partial
 from typing import Final
 
 import msgspec
 
 from outrider.agent.policy import PolicyFile
 from outrider.domain.errors import LinkFault
-from outrider.engines.files.rooted import Roots
 from outrider.engines.logs.events import Event, LeftOut, Lines, Remark
 from outrider.engines.logs.files import follow_file
 from outrider.engines.logs.journalctl import Journal, Query
@@ -67,7 +65,7 @@ class LogStream:
                 )
             case FileSource(path=path):
                 return follow_file(
-                    partial(Roots, self._policy.current().file_roots, rule="This host's policy"),
+                    self._policy.current().file_rules,
                     path,
                     clock=self._clock,
                     lines=wanted.lines,

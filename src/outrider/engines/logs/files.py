@@ -12,8 +12,8 @@ from outrider.engines.files.rooted import Roots
 from outrider.engines.logs.events import Event
 from outrider.engines.logs.file_position import FilePosition
 from outrider.engines.logs.file_tail import FileTail
-from outrider.engines.logs.worker import Worker
 from outrider.kit.clock import Clock
+from outrider.kit.worker import Worker
 
 SHORTEST_PAUSE: Final = 0.05
 LONGEST_PAUSE: Final = 0.25
@@ -39,7 +39,8 @@ async def follow_file(
     """
     position = FilePosition.parse(after) if after else None
     tail = FileTail(roots, path, clock, pattern=pattern)
-    async with Worker("log file", tail.close) as worker:
+    async with Worker("log file") as worker:
+        await worker.hold(lambda: tail)
         try:
             step = await worker.call(lambda: tail.start(lines, position))
             for event in step.events:

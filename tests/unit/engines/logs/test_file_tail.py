@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from outrider.domain.errors import Forbidden, Invalid, NotFound
 from outrider.domain.logs import LONGEST_LINE
 from outrider.engines.files.rooted import Roots
-from outrider.engines.logs.events import LeftOut, Lines, Remark
+from outrider.engines.logs.events import Event, LeftOut, Lines, Remark
 from outrider.engines.logs.file_position import FilePosition
 from outrider.engines.logs.file_tail import BLOCK, MAX_LAG, UNFINISHED_AFTER, FileTail
 from outrider.testing.clock import TurnedClock
@@ -52,7 +52,7 @@ class Reader:
         asyncio.run(self.clock.advance(seconds))
         return self.read()
 
-    def _take(self, events: list[Any]) -> None:
+    def _take(self, events: list[Event]) -> None:
         for event in events:
             match event:
                 case Lines(data=data, count=count):

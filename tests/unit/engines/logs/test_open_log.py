@@ -13,7 +13,7 @@ def test_a_disk_that_fails_is_told() -> None:
     # No disk fails on request; this file answers reads at 0 as a failing disk does.
     log = OpenLog(os.open("/proc/self/mem", os.O_RDONLY | os.O_CLOEXEC), "/var/log/app.log")
     try:
-        with pytest.raises(HostFault, match="/var/log/app.log"):
+        with pytest.raises(HostFault, match=r"/var/log/app\.log"):
             log.at(0, 10)
     finally:
         log.close()
