@@ -220,7 +220,7 @@ async def test_the_journal_with_who_and_how_grave(tmp_path: Path, journal_files:
 
 
 async def test_who_reads_is_audited_once(site: Site) -> None:
-    """What is read is named, not shown; going on is no new reading."""
+    """What is read is named, not shown; going on is no new reading, beginning in the middle is."""
     async with site.reading(lines="1", follow="false") as events:
         last = (await events.rest())[0].id
     async with site.reading(after=last, follow="false") as events:
@@ -231,6 +231,12 @@ async def test_who_reads_is_audited_once(site: Site) -> None:
     ]
     assert entries[0]["data"]["path"] == str(site.file)
     assert "three" not in json.dumps(entries)
+    other = site.file.with_name("other.log")
+    other.write_text("one\n")
+    async with site.reading(path=str(other), after="f.0.0.00000000.0", follow="false") as events:
+        assert [event.event for event in await events.rest()] == ["notice", "message", "end"]
+    entries = (await site.own.api.get("/api/audit?action=logs.read"))["entries"]
+    assert [entry["data"]["path"] for entry in entries] == [str(other), str(site.file)]
 
 
 async def test_a_host_that_is_away_is_a_conflict(tmp_path: Path) -> None:
@@ -270,6 +276,25 @@ async def test_a_host_that_is_deleted_meanwhile_ends_it(tmp_path: Path) -> None:
         await clock.advance(LOOK_AGAIN)
         (error,) = await events.rest()
         assert (error.event, json.loads(error.data)["code"]) == ("error", "not_found")
+
+
+async def test_a_reader_that_stops_reading_is_told_what_it_missed(site: Site) -> None:
+    """What it got and what it was told was left out are all the lines there were, in order."""
+    count, line = 300_000, "x" * 140
+    async with site.reading(lines="1") as events:
+        assert message(await events.next()) == "three"
+        with site.file.open("a") as file:
+            file.writelines(f"{number} {line}\n" for number in range(count))
+        seen = left_out = 0
+        while seen + left_out < count:
+            event = await events.next()
+            assert event is not None
+            if event.event == "gap":
+                left_out += json.loads(event.data)["lines"]
+            else:
+                assert message(event).split(" ")[0] == str(seen + left_out)
+                seen += 1
+    assert left_out > count // 4
 
 
 async def test_leaving_leaves_nothing(site: Site) -> None:

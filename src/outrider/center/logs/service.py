@@ -1,6 +1,7 @@
 """Following a log of a host: asked of its agent on a stream, given on as server-sent events."""
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Final
@@ -32,6 +33,8 @@ from outrider.protocol.log_stream import (
 from outrider.protocol.open_stream import OpenStream
 
 COMMENT_EVERY: Final = 15.0
+MOST_NOTED: Final = 10_000
+"""Readers that are remembered; an older one that goes on is noted again."""
 WINDOW: Final = 1024 * 1024
 """Bytes of a log that wait here at most for a reader. Less would have a quick log wait for grants."""
 LOOK_AGAIN: Final = 2.0
@@ -52,9 +55,11 @@ class LogService:
         self._hub = hub
         self._approved = approved
         self._clock = clock
+        #: Who reads what, the newest last: who only goes on is not noted again.
+        self._noted: OrderedDict[tuple[str, str, str, FileSource | JournalSource], None] = OrderedDict()
 
     async def begin(self, agent_id: AgentId, wanted: FollowLogs, by: Actor) -> AsyncGenerator[bytes, None]:
-        """Return the events of a log, and note who reads it unless they only go on.
+        """Return the events of a log, and note who reads it unless they only go on with what was noted.
 
         Raises `NotFound`, `Conflict` for an agent that is not approved, `HostAway` for one that is not
         connected, `Invalid` for a pattern that is no regular expression.
@@ -63,9 +68,15 @@ class LogService:
         await self._approved(agent_id)
         if self._hub.get(agent_id) is None:
             raise HostAway("The host is not connected now. Try again when it is online.")
-        if not wanted.after:
+        # Whoever made a position up must not read unseen.
+        reader = (agent_id, by.id, by.via, wanted.source)
+        if not wanted.after or reader not in self._noted:
             reading = Reading(agent_id=agent_id, source=msgspec.to_builtins(wanted.source), by=by)
             await self._store.writer.submit(NOTE_READINGS, reading)
+        self._noted[reader] = None
+        self._noted.move_to_end(reader)
+        if len(self._noted) > MOST_NOTED:
+            self._noted.popitem(last=False)
         return self._events(agent_id, wanted)
 
     async def _events(self, agent_id: AgentId, wanted: FollowLogs) -> AsyncGenerator[bytes, None]:

@@ -61,10 +61,9 @@ class Journal:
 
 
 def _holds_journals(folder: Path) -> bool:
-    try:
-        return any(True for pattern in ("*.journal", "*/*.journal") for _ in folder.glob(pattern))
-    except PermissionError:
+    if folder.is_dir() and not os.access(folder, os.R_OK | os.X_OK):
         return True  # journalctl itself says what is not allowed
+    return any(True for pattern in ("*.journal", "*/*.journal") for _ in folder.glob(pattern))
 
 
 @dataclass(frozen=True, slots=True)
