@@ -10,7 +10,6 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +20,7 @@ import psutil
 
 from bench.rig.figures import Figure, percentile, say
 from bench.rig.folders import home
-from bench.rig.http import Connection, Event
+from bench.rig.http import Connection
 from bench.rig.operator import agents, enrolment_key, sign_in
 from bench.rig.options import Options, run
 from bench.rig.profile import profiled
@@ -37,8 +36,8 @@ _PAST_LINES: Final = 300_000
 _P99_MS: Final = 500.0
 _MOST_US: Final = 1e6 / RATE
 _GROWTH_MB: Final = 16.0
-_PING_MS: Final = 30.0
 _PINGS: Final = 20
+_FIRST_LINE: Final = f"-1 {time.time()} begun\n"
 _WRITER: Final = """
 import sys, time
 path, rate, seconds, width = sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4])
@@ -66,10 +65,10 @@ class _Gap(msgspec.Struct):
 class _Seen:
     """What a reader has got. `wrong` counts lines that came twice, out of order, or were lost untold."""
 
+    next: int = 0
     lines: int = 0
     left_out: int = 0
     wrong: int = 0
-    next: int = 0
     delays: list[float] = field(default_factory=list)
 
     def take(self, data: bytes) -> int:
@@ -112,16 +111,18 @@ class _Bench:
         self._agent_id = agent_id
 
     def _path(self, file: Path) -> str:
-        return f"/api/agents/{self._agent_id}/stream/logs?source=file&path={file}&lines=0"
+        return f"/api/agents/{self._agent_id}/stream/logs?source=file&path={file}&lines=1"
 
     async def _write(self, file: Path, rate: int, seconds: float) -> None:
         program = (sys.executable, "-c", _WRITER, str(file), str(rate), str(seconds), str(_LINE_BYTES))
         writer = await asyncio.create_subprocess_exec(*program)
         await writer.wait()
 
-    async def _follow(self, file: Path, last: int, *, headers: str = "") -> _Seen:
-        """Read until the line of number `last` has come."""
-        seen = _Seen()
+    async def _follow(
+        self, file: Path, last: int, *, headers: str = "", begun: asyncio.Event | None = None
+    ) -> _Seen:
+        """Read until the line of number `last` has come; the first line of the file says that it goes."""
+        seen = _Seen(next=0 if begun is None else -1)
         async with (
             Connection(self._center.url, self._token, headers=headers) as connection,
             aclosing(connection.events(self._path(file))) as events,
@@ -129,24 +130,26 @@ class _Bench:
             async for event in events:
                 if event.kind == "message" and seen.take(event.data) >= last:
                     break
+                if begun is not None:
+                    begun.set()
         return seen
 
     async def steady(self) -> list[Figure]:
         """Read along with a writer."""
         say(f"{RATE:,} lines a second for {SECONDS} s")
         file = self._folder / "steady.log"
-        file.touch()
+        file.write_text(_FIRST_LINE)
+        begun = asyncio.Event()
         pids = {"agent's": self._agent.pid, "center's": self._center.pid, "reader's": os.getpid()}
         before = {name: _seconds(pid) for name, pid in pids.items()}
         async with asyncio.TaskGroup() as group:
-            following = group.create_task(self._follow(file, RATE * SECONDS - 1))
-            # The reader has to be there before the first line is written.
-            await asyncio.sleep(0.5)
+            following = group.create_task(self._follow(file, RATE * SECONDS - 1, begun=begun))
+            await begun.wait()
             await self._write(file, RATE, SECONDS)
         seen = following.result()
         cores = {name: (_seconds(pid) - before[name]) / SECONDS for name, pid in pids.items()}
         return [
-            Figure(f"{RATE:,} lines/s: lines that did not come", RATE * SECONDS - seen.lines, "", 0),
+            Figure(f"{RATE:,} lines/s: lines that did not come", RATE * SECONDS + 1 - seen.lines, "", 0),
             Figure(f"{RATE:,} lines/s: lines out of order", seen.wrong, "", 0),
             Figure(f"{RATE:,} lines/s: written until read, p50", percentile(seen.delays, 0.5) * 1000, "ms"),
             Figure(
@@ -183,8 +186,8 @@ class _Bench:
         """Let a reader stop reading while a writer goes on, and look at everybody else."""
         say(f"{FLOOD:,} lines a second for {SECONDS} s, and a reader that does not read")
         file = self._folder / "flood.log"
-        file.touch()
-        seen = _Seen()
+        file.write_text(_FIRST_LINE)
+        seen = _Seen(next=-1)
         idle = [await self._ping() for _ in range(_PINGS)]
         pings: list[float] = []
         async with (
@@ -192,11 +195,9 @@ class _Bench:
             aclosing(connection.events(self._path(file))) as events,
         ):
             async with asyncio.TaskGroup() as group:
-                first = group.create_task(_first(events))
-                await asyncio.sleep(0.5)
+                seen.take((await anext(events)).data)
                 before = [resident(pid) for pid in (self._center.pid, self._agent.pid)]
                 writing = group.create_task(self._write(file, FLOOD, SECONDS))
-                seen.take((await first).data)
                 while not writing.done():
                     pings.append(await self._ping())
             after = [resident(pid) for pid in (self._center.pid, self._agent.pid)]
@@ -215,7 +216,7 @@ class _Bench:
                 f"{FLOOD:,} lines/s unread: a ping meanwhile, p50",
                 percentile(pings, 0.5) * 1000,
                 "ms",
-                _PING_MS,
+                2 * percentile(idle, 0.5) * 1000,
             ),
             Figure("a ping before that, p50", percentile(idle, 0.5) * 1000, "ms"),
             Figure(f"{FLOOD:,} lines/s unread: lines left out, as was told", seen.left_out, ""),
@@ -229,10 +230,6 @@ class _Bench:
             answer = await connection.post(commands, {"type": "ping", "params": {}})
             await connection.get(f"{commands}/{answer['command_id']}?wait=10")
             return time.perf_counter() - began
-
-
-async def _first(events: AsyncGenerator[Event, None]) -> Event:
-    return await anext(events)
 
 
 def _seconds(pid: int) -> float:
