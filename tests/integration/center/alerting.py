@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from outrider.center.store.schema import agents
+from outrider.center.store.schema import agent_details, agents
 from outrider.center.store.writer import Transaction
 from outrider.domain.ids import AgentId, new_agent_id
 from outrider.testing.clock import TurnedClock
@@ -54,7 +54,18 @@ async def store_hosts(own: OwnCenter, count: int, *, label: str = "host") -> lis
         }
         for number, agent_id in enumerate(ids)
     ]
+    details = [
+        {
+            "agent_id": each,
+            "device_id": f"device of {each}",
+            "key_hash": b"",
+            "public_key": "",
+            "first_seen": now,
+        }
+        for each in ids
+    ]
     await write(own, sa.insert(agents), rows)
+    await write(own, sa.insert(agent_details), details)
     return ids
 
 

@@ -47,6 +47,7 @@ class Sending:
         self._carriage = carriage
         self._due: dict[tuple[str, str], float] = {}
         self._news = True
+        self._at_work = asyncio.Lock()
         self._read_at = float("-inf")
         store.writer.subscribe(self._hear)
 
@@ -65,6 +66,10 @@ class Sending:
 
     async def send_due(self) -> int:
         """Send what is due now, and return how many tries that were. Raises Unavailable."""
+        async with self._at_work:
+            return await self._send_due()
+
+    async def _send_due(self) -> int:
         now = self._clock.monotonic()
         is_due = any(at <= now for at in self._due.values())
         if not (self._news or is_due or now - self._read_at >= _READ_EVERY):
