@@ -13,8 +13,8 @@
     130   interrupted by Ctrl-C
     141   nobody reads the output any more
 
-`outrider exec` ends as the remote command did; 124, 125 and 130 say why there is no such code. Its own errors
-are 125 as well, so that they can't be taken for the remote command's.
+`outrider exec` and `outrider shell` end as what they ran did; 124, 125 and 130 say why there is no such code.
+Their own errors are 125 as well, so that they can't be taken for the remote command's.
 """
 
 from typing import TYPE_CHECKING, Final
@@ -36,7 +36,14 @@ EXEC_NO_RESULT: Final = 125
 """The command could not be sent, expired, was interrupted with its agent, or failed to start."""
 EXEC_CANCELLED: Final = 130
 """The command was cancelled."""
-_SIGNALLED: Final = 128
+NO_RESULT: Final = EXEC_NO_RESULT
+"""The same for `outrider shell`: the remote shell has no exit code, or it could not be heard of."""
+SIGNALLED: Final = 128
+"""And the number of the signal that ended a remote command or shell."""
+HUNG_UP: Final = 129
+"""Our own terminal was closed."""
+_REMOTE: Final = frozenset({"exec", "shell"})
+"""The words that end as something remote did."""
 
 # By code, not by class: the client's own errors must not be loaded only to fill a table.
 _BY_CODE: Final[dict[str, int]] = {
@@ -62,12 +69,12 @@ def of_error(error: errors.OutriderError, word: str) -> int:
     # A newer error is of the kind of its ancestors.
     codes = (getattr(kind, "code", "") for kind in type(error).__mro__)
     code = next((_BY_CODE[known] for known in (error.code, *codes) if known in _BY_CODE), FAILED)
-    return EXEC_NO_RESULT if word == "exec" and code != INTERRUPTED else code
+    return EXEC_NO_RESULT if word in _REMOTE and code != INTERRUPTED else code
 
 
 def of_usage(word: str) -> int:
     """The exit code for a command line that can't be read, of the command `word`."""
-    return EXEC_NO_RESULT if word == "exec" else USAGE
+    return EXEC_NO_RESULT if word in _REMOTE else USAGE
 
 
 def of_command(command: "Command") -> int:
@@ -80,7 +87,7 @@ def of_command(command: "Command") -> int:
         case "cancelled":
             return EXEC_CANCELLED
         case "failed" if command.signal:
-            return _SIGNALLED + command.signal
+            return SIGNALLED + command.signal
         case "failed" if command.exit_code:
             return command.exit_code
         case _:

@@ -22,6 +22,8 @@ WORDS: Final[tuple[Word, ...]] = (
     Word("tag", "outrider.cli.tag", "Add and remove an agent's tags."),
     Word("targets", "outrider.cli.targets", "Show whom a target expression means."),
     Word("exec", "outrider.cli.exec", "Run a shell line on one host or on many, and see its output live."),
+    Word("shell", "outrider.cli.shell", "Open a terminal on a host."),
+    Word("terminals", "outrider.cli.terminal_list", "List, end and replay terminals."),
     Word("logs", "outrider.cli.logs", "Read hosts' logs, and follow them."),
     Word("metrics", "outrider.cli.metrics", "Show hosts' figures, live or over time."),
     Word("cp", "outrider.cli.cp", "Copy files and folders to hosts, from hosts, and between them."),

@@ -58,6 +58,7 @@ from outrider.client.files import Download, FileInfo, Uploaded
 from outrider.client.logs import LogAway, LogBack, LogGap, LogLine, LogNotice, LogStep
 from outrider.client.schedules import Firing, Schedule
 from outrider.client.telemetry import MetricsAway, MetricsHistory, MetricsMissed, MetricsStep
+from outrider.client.terminals import TerminalFacts
 from outrider.client.trust import Authority, read_authorities
 from outrider.domain.telemetry.snapshot import Snapshot
 
@@ -124,6 +125,7 @@ __all__ = [
     "StreamToken",
     "TargetPreview",
     "TargetRefused",
+    "TerminalFacts",
     "Unanswered",
     "Uploaded",
     "User",

@@ -18,6 +18,7 @@ from outrider.client.fleet import Fleet
 from outrider.client.logs import Logs
 from outrider.client.schedules import Schedules
 from outrider.client.telemetry import Telemetry
+from outrider.client.terminals import Terminals
 from outrider.client.transport import Transport
 from outrider.domain.errors import OutriderError
 from outrider.kit.clock import Clock, SystemClock
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 
-class AsyncCenter(Access, Fleet, Commands, Dispatches, Schedules, Logs, Files, Telemetry, Audit, Changes):
+class AsyncCenter(Access, Fleet, Commands, Dispatches, Schedules, Logs, Files, Telemetry, Terminals, Audit, Changes):
     """One control center.
 
         async with AsyncCenter("http://127.0.0.1:8080", token=token) as center:

@@ -102,6 +102,22 @@ class Connections:
         finally:
             await connection.close()
 
+    @asynccontextmanager
+    async def upgrade(
+        self, target: str, headers: Mapping[str, str], *, silence: float
+    ) -> AsyncIterator[tuple[Answer, asyncio.StreamReader, asyncio.StreamWriter]]:
+        """Ask for another protocol on a connection of its own; with an answer 101 the two streams speak it.
+
+        The connection is closed when the block is left. Raises as `request` does.
+        """
+        said = _request("GET", target, {"Host": self._address.authority, **headers}, None)
+        connection = await self._dial()
+        try:
+            answer = await connection.ask(said, silence=silence, upgrade=True)
+            yield answer, *connection.streams
+        finally:
+            await connection.close()
+
     def _take(self) -> _Connection | None:
         """A kept connection that is still good; the newest, so that the others may age."""
         now = asyncio.get_running_loop().time()
@@ -174,12 +190,17 @@ class _Connection:
         self._writer = writer
 
     @property
+    def streams(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Its two directions, for who speaks another protocol on it."""
+        return self._stream, self._writer
+
+    @property
     def is_open(self) -> bool:
         """Whether the other side has neither ended it nor, unasked, said something (as proxies do first)."""
         closing = self._writer.transport.is_closing()
         return not closing and not self._stream.at_eof() and not self._stream.unread
 
-    async def ask(self, said: bytes, *, silence: float) -> Answer:
+    async def ask(self, said: bytes, *, silence: float, upgrade: bool = False) -> Answer:
         """Send a request and read the head of its answer."""
         broken: ConnectionError | None = None
         try:
@@ -191,7 +212,7 @@ class _Connection:
             # A center that refuses a request may say so and hang up before it has read it all.
             broken = error
         try:
-            return await read_answer(self._stream, silence=silence)
+            return await read_answer(self._stream, silence=silence, upgrade=upgrade)
         except BrokenOff:
             if broken is not None:
                 raise broken from None
@@ -266,9 +287,7 @@ async def _framed(body: Streamed) -> AsyncGenerator[bytes, None]:
     yield b"0\r\n\r\n"
 
 
-def _request(
-    method: str, target: str, headers: Mapping[str, str], body: bytes | Streamed | None
-) -> bytes:
+def _request(method: str, target: str, headers: Mapping[str, str], body: bytes | Streamed | None) -> bytes:
     """A request as it is sent. Raises Invalid for what would break out of its place in it."""
     if not target.isascii() or not target.isprintable() or " " in target:
         raise Invalid(f"{target[:200]!r} can't be asked for: it is no path.")
@@ -289,6 +308,4 @@ def _request(
                 f"The header {name} can't hold line ends or special characters: was it copied whole?"
             )
         lines.append(f"{name}: {value}")
-    return "\r\n".join((*lines, "", "")).encode("ascii") + (
-        body if isinstance(body, bytes) else b""
-    )
+    return "\r\n".join((*lines, "", "")).encode("ascii") + (body if isinstance(body, bytes) else b"")

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from outrider.client.logs import LogStep
     from outrider.client.telemetry import MetricsHistory, MetricsStep
     from outrider.client.schedules import Firing, Schedule
+    from outrider.client.terminals import TerminalFacts
     from outrider.client.trust import Authority
 
 T = TypeVar("T")
@@ -497,6 +498,25 @@ class Center:
                 patience=patience,
             )
         )
+
+    def terminals(
+        self,
+        *,
+        agent: str | None = None,
+        user: str | None = None,
+        open: bool | None = None,  # noqa: A002 - the word of the API
+        limit: int | None = None,
+    ) -> Iterator[TerminalFacts]:
+        """Terminals, newest first; ours alone unless we are an administrator."""
+        return self._each(self._center.terminals(agent=agent, user=user, open=open, limit=limit))
+
+    def end_terminal(self, terminal_id: str) -> None:
+        """End a terminal."""
+        self._wait(self._center.end_terminal(terminal_id))
+
+    def recording(self, terminal_id: str) -> Iterator[bytes]:
+        """A terminal's recording as asciicast, in pieces of any size."""
+        return self._each(self._center.recording(terminal_id))
 
     def audit(
         self,

@@ -105,10 +105,11 @@ class Answer:
         raise MalformedAnswer("there are too many fields after the body")
 
 
-async def read_answer(stream: asyncio.StreamReader, *, silence: float) -> Answer:
+async def read_answer(stream: asyncio.StreamReader, *, silence: float, upgrade: bool = False) -> Answer:
     """Read the head of an answer to any request but HEAD.
 
-    `silence` is how many seconds may pass without a word. Raises BrokenOff, MalformedAnswer, OSError and
+    `silence` is how many seconds may pass without a word. Where an `upgrade` was asked for, an answer 101 is
+    one, and what follows it is of the other protocol. Raises BrokenOff, MalformedAnswer, OSError and
     TimeoutError.
     """
     for _ in range(_MAX_INTERIM):
@@ -119,7 +120,7 @@ async def read_answer(stream: asyncio.StreamReader, *, silence: float) -> Answer
         if match is None:
             raise MalformedAnswer("the answer does not begin as HTTP/1.1 does")
         status = int(match[2])
-        if status >= HTTPStatus.OK:
+        if status >= HTTPStatus.OK or (upgrade and status == HTTPStatus.SWITCHING_PROTOCOLS):
             headers = _fields(lines)
             answer = Answer(stream, status, headers, silence=silence)
             if match[1] == b"0" or "close" in headers.get("connection", "").lower():

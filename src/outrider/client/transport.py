@@ -22,6 +22,7 @@ from outrider.client import trust
 from outrider.client.connections import Connections, Streamed
 from outrider.client.faults import CenterAway, StrangeAnswer, WrongCertificate, from_answer
 from outrider.client.http1 import BrokenOff, MalformedAnswer
+from outrider.client.websocket import WebSocket, check_upgrade, new_key, upgrade_headers
 from outrider.domain.errors import OutriderError
 from outrider.kit.backoff import Backoff
 from outrider.kit.sse import CONTENT_TYPE, SseEvent, SseParser, SseTooLarge
@@ -203,6 +204,34 @@ class Transport:
             raise self._away(error) from error
         finally:
             waiting.cancel()
+
+    @asynccontextmanager
+    async def upgrade(self, path: str) -> AsyncIterator[WebSocket]:
+        """Open a WebSocket, which is closed when the block is left.
+
+        Raises what the center answers instead, CenterAway (also from within the block, once the connection is
+        cut), WrongCertificate or StrangeAnswer.
+        """
+        key = new_key()
+        sent = {**_HEADERS, **upgrade_headers(key)}
+        if self.token is not None:
+            sent["Authorization"] = f"Bearer {self.token}"
+        try:
+            async with self._connections.upgrade(self.url.folder + path, sent, silence=_ANSWER_SECONDS) as (
+                answer,
+                reader,
+                writer,
+            ):
+                if answer.status != HTTPStatus.SWITCHING_PROTOCOLS:
+                    await self._raise_error(answer, path)
+                check_upgrade(answer.headers, key)
+                yield WebSocket(reader, writer, silence=_SILENCE_SECONDS)
+        except ssl.SSLCertVerificationError as error:
+            raise await self._wrong_certificate(error) from error
+        except MalformedAnswer as error:
+            raise self._strange(error, path) from error
+        except OSError as error:
+            raise self._away(error) from error
 
     def _tell_slow(self) -> None:
         if self._slow is not None:
