@@ -33,6 +33,7 @@ WORDS: Final[tuple[Word, ...]] = (
         "dispatches", "outrider.cli.dispatches", "What was sent to many hosts: list, follow, cancel, retry."
     ),
     Word("schedules", "outrider.cli.schedules", "Dispatches that go out by themselves."),
+    Word("alerts", "outrider.cli.alerts", "What fires; rules, channels, silences; what was told."),
     Word("keys", "outrider.cli.keys", "Make, list and revoke enrolment keys."),
     Word("users", "outrider.cli.users", "List and manage the people who may sign in."),
     Word("tokens", "outrider.cli.tokens", "Make, list and revoke API tokens."),

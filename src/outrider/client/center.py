@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 from outrider.client import trust
 from outrider.client.access import Access
 from outrider.client.address import check_url
+from outrider.client.alerts import Alerts
 from outrider.client.answers import Session
 from outrider.client.audit import Audit
 from outrider.client.changes import Changes
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 
-class AsyncCenter(Access, Fleet, Commands, Dispatches, Schedules, Logs, Files, Telemetry, Terminals, Audit, Changes):
+class AsyncCenter(
+    Access, Fleet, Commands, Dispatches, Schedules, Alerts, Logs, Files, Telemetry, Terminals, Audit, Changes
+):
     """One control center.
 
         async with AsyncCenter("http://127.0.0.1:8080", token=token) as center:

@@ -22,6 +22,7 @@ from typing import Any, Self, TypeAlias
 from aiohttp import web
 
 from outrider import __version__
+from outrider.domain.command_types import describe, parse_params
 from outrider.domain.errors import (
     Conflict,
     Forbidden,
@@ -32,15 +33,16 @@ from outrider.domain.errors import (
     TooLarge,
     Unauthenticated,
     Unavailable,
-    UnknownType,
 )
 from outrider.kit import sse
 from outrider.testing.api_access import CODE, NOW, PASSWORD, TOKEN, FakeAccess, shown
+from outrider.testing.api_alerts import FakeAlerts
 from outrider.testing.api_audit import FakeAudit
 from outrider.testing.api_commands import FakeCommand
 from outrider.testing.api_dispatches import FakeDispatches
 from outrider.testing.api_logs import FakeLogs
 from outrider.testing.api_telemetry import FakeTelemetry
+from outrider.testing.api_terminals import FakeTerminals
 
 __all__ = ["CODE", "NOW", "PASSWORD", "TOKEN", "FakeApi", "FakeCommand", "problem"]
 
@@ -74,7 +76,9 @@ class FakeApi:
         self.access = FakeAccess()
         self.work = FakeDispatches(self.agents, self._begin)
         self.log = FakeAudit()
+        self.alerts = FakeAlerts()
         self.logs = FakeLogs(self.agents)
+        self.terminals = FakeTerminals(self.agents)
         self.telemetry = FakeTelemetry(self.agents)
         self.version = __version__
         self.requests: list[web.BaseRequest] = []
@@ -160,7 +164,13 @@ class FakeApi:
 
     def cut_streams(self) -> None:
         """Break off every open event stream, as a lost connection does."""
-        for request in (*self._streams, *self.work.streams, *self.logs.streams, *self.telemetry.streams):
+        for request in (
+            *self._streams,
+            *self.work.streams,
+            *self.logs.streams,
+            *self.terminals.streams,
+            *self.telemetry.streams,
+        ):
             if request.transport is not None:
                 request.transport.abort()
 
@@ -190,7 +200,9 @@ class FakeApi:
             *self.access.routes(),
             *self.work.routes(),
             *self.log.routes(),
+            *self.alerts.routes(),
             *self.logs.routes(),
+            *self.terminals.routes(),
             *self.telemetry.routes(),
         ]
 
@@ -251,7 +263,7 @@ class FakeApi:
         return agent
 
     async def _command_types(self, _: web.Request) -> web.Response:
-        return web.json_response([{"type": "shell", "summary": "Run.", "role": "operator", "params": {}}])
+        return web.json_response(describe())
 
     async def _show_agent(self, request: web.Request) -> web.Response:
         detail = {"abilities": ["shell"], "connection": "CONNECTED", "clock_offset": 0.25, "first_seen": NOW}
@@ -279,8 +291,7 @@ class FakeApi:
     async def _send(self, request: web.Request) -> web.Response:
         agent = self._agent(request)
         body = await request.json()
-        if body["type"] != "shell":
-            raise UnknownType("There is no such command type. Known types: shell.", known=["shell"])
+        parse_params(body["type"], body.get("params", {}))
         key = request.headers.get("Idempotency-Key", "")
         if key in self._idempotent:
             return web.json_response(self._idempotent[key])

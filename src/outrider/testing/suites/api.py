@@ -24,7 +24,9 @@ from outrider.client import (
     Snapshot,
     TargetRefused,
 )
+from outrider.client.terminal import TerminalEnded, TerminalOpened, TerminalWindow, open_terminal
 from outrider.domain.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated, UnknownType
+from outrider.domain.terminals import TerminalOver
 
 
 class Host(Protocol):
@@ -43,6 +45,9 @@ class Host(Protocol):
         """A log file of the host, for the block."""
         ...
 
+    def terminals(self) -> AbstractAsyncContextManager[None]:
+        """Let terminals be opened on the host, for the block."""
+        ...
 
     def figures(self) -> AbstractAsyncContextManager["Figures"]:
         """The host's readings, for the block."""
@@ -283,6 +288,43 @@ class ApiSuite:
             with pytest.raises(NotFound):
                 await anext(center.watch_metrics("agent_00000000000000000000"))
 
+    async def test_a_terminal(self, site: Site) -> None:
+        """Typed into and shown; cut, and come back to where it was; listed, and over once it has ended."""
+        async with (
+            site.host(_name("web")) as host,
+            host.terminals(),
+            AsyncCenter(site.url, token=site.token) as center,
+        ):
+            async with open_terminal(center, host.agent_id, columns=90, rows=20, command="cat") as window:
+                opened = await window.next()
+                assert isinstance(opened, TerminalOpened)
+                await window.resize(100, 30)
+                await window.type(b"one\r")
+                shown = await _shown(window, b"one\r\none\r\n")
+            seen = opened.offset + len(shown)
+            async with open_terminal(center, host.agent_id, terminal=opened.terminal, seen=seen) as again:
+                back = await again.next()
+                assert isinstance(back, TerminalOpened)
+                assert (back.terminal, back.offset) == (opened.terminal, seen)
+                await again.type(b"two\r")
+                await _shown(again, b"two\r\ntwo\r\n")
+                await again.type(b"\x04")
+                while not isinstance(step := await again.next(), TerminalEnded):
+                    assert isinstance(step, bytes)
+                assert step.exit_code == 0
+            found = [each async for each in center.terminals(agent=host.agent_id)]
+            assert [(each.id, each.command) for each in found] == [(opened.terminal, "cat")]
+            with pytest.raises(TerminalOver):
+                await _open(center, host.agent_id, opened.terminal)
+            with pytest.raises(TerminalOver):
+                await center.end_terminal(opened.terminal)
+            with pytest.raises(NotFound):
+                await center.end_terminal("term_000000000000")
+            with pytest.raises(NotFound):
+                await anext(center.recording(opened.terminal))
+            with pytest.raises(NotFound):
+                await _open(center, "agent_00000000000000000000", None)
+
     async def test_a_log(self, site: Site) -> None:
         """The last lines, then new ones; it goes on after any line; a file that is not there is an error."""
         async with (
@@ -374,6 +416,53 @@ class ApiSuite:
             with pytest.raises(NotFound):
                 await center.schedule(made.id)
 
+    async def test_alert_rules_and_channels(self, site: Site) -> None:
+        """A channel shows only its scheme, and stays while a rule tells it; rules are made and changed."""
+        async with AsyncCenter(site.url, token=site.token) as center:
+            channel = await center.new_alert_channel(_name("ops"), "json://127.0.0.1:1/a-secret-path")
+            assert channel.kind == "json"
+            listed = [one for one in await center.alert_channels() if one.id == channel.id]
+            assert "secret" not in repr(listed)
+            assert (await center.edit_alert_channel(channel.id, name="night")).name == "night"
+            with pytest.raises(Invalid):
+                await center.new_alert_channel("bad", "no address")
+            when = {"kind": "metric", "series": "cpu_percent", "over": 90.0, "for_s": 300.0}
+            rule = await center.new_alert_rule(_name("hot"), when, "tag:web", channels=[channel.id])
+            assert (rule.when, rule.severity, rule.channels) == (when, "warning", [channel.id])
+            assert rule in await center.alert_rules()
+            assert not (await center.edit_alert_rule(rule.id, enabled=False)).enabled
+            for bad in ({"kind": "offline"}, {"kind": "metric", "series": "no such", "over": 1, "for_s": 1}):
+                with pytest.raises(Invalid):
+                    await center.new_alert_rule("bad", bad, "all")
+            with pytest.raises(TargetRefused):
+                await center.new_alert_rule("bad", when, "tag:web and")
+            with pytest.raises(Conflict):
+                await center.delete_alert_channel(channel.id)
+            await center.delete_alert_rule(rule.id)
+            with pytest.raises(NotFound):
+                await center.alert_rule(rule.id)
+            await center.delete_alert_channel(channel.id)
+
+    async def test_silences_and_seen_alerts(self, site: Site) -> None:
+        """A silence is of a target, a rule or both; it can be ended. Acknowledging says how many were new."""
+        async with AsyncCenter(site.url, token=site.token) as center:
+            rule = await center.new_alert_rule(_name("away"), {"kind": "offline", "for_s": 60.0}, "no-host")
+            made = await center.new_silence(
+                time.time() + 600, target="tag:web", rule=rule.id, reason="new switch"
+            )
+            assert (made.target, made.rule_id, made.reason) == ("tag:web", rule.id, "new switch")
+            assert made.id in {one.id for one in await center.silences()}
+            assert (await center.end_silence(made.id)).id == made.id
+            assert made.id not in {one.id for one in await center.silences()}
+            with pytest.raises(Invalid):
+                await center.new_silence(time.time() + 600)
+            assert await center.alerts(rule=rule.id, states=["firing", "resolved"]) == []
+            assert await center.acknowledge_alerts(rule=rule.id) == 0
+            with pytest.raises(Invalid):
+                await center.acknowledge_alerts()
+            await center.alert_notices(limit=5)
+            await center.delete_alert_rule(rule.id)
+
     async def test_the_audit_log(self, site: Site) -> None:
         """Entries are read page by page, exported, and verified."""
         async with AsyncCenter(site.url, token=site.token) as center:
@@ -385,3 +474,18 @@ class ApiSuite:
             async with aclosing(center.export_audit()) as pieces:
                 exported = b"".join([piece async for piece in pieces])
             assert not exported or exported.endswith(b"\n")
+
+
+async def _shown(window: TerminalWindow, end: bytes) -> bytes:
+    """What a terminal shows up to this."""
+    shown = b""
+    while not shown.endswith(end):
+        step = await window.next()
+        assert isinstance(step, bytes)
+        shown += step
+    return shown
+
+
+async def _open(center: AsyncCenter, agent_id: str, terminal: str | None) -> None:
+    async with open_terminal(center, agent_id, terminal=terminal):
+        pass
