@@ -144,5 +144,7 @@ def _ending(found: Command) -> str:
 
 
 def _what(found: Command) -> str:
-    what = found.params.get("command") or found.params.get("body") or ""
+    what = found.params.get("command") or found.params.get("body")
+    if what is None:
+        what = " ".join(f"{name}={value}" for name, value in found.params.items())
     return str(what)[:500]

@@ -7,6 +7,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+import msgspec
 from cyclopts import Parameter
 
 from outrider.cli import exit_codes
@@ -39,6 +40,12 @@ class Process:
     stdin: Annotated[bool, Parameter(help="Give it our standard input, read to its end first.")] = False
     user: Annotated[str | None, Parameter(help="User to run it as; the agent must be root.")] = None
     ttl: Annotated[str | None, Parameter(help="Give up if it can't start within this long.")] = None
+
+    def refuse_for_type(self, kind: str) -> None:
+        """Raise Invalid when something was asked for that only a shell line has."""
+        for name in ("timeout", "cwd", "env", "stdin", "user"):
+            if getattr(self, name):
+                raise Invalid(f"--{name} is for a shell line; what {kind} takes is said as NAME=VALUE.")
 
     def params(self, line: str) -> dict[str, Any]:
         """The parameters of the `shell` command that runs this line. Raises Invalid or TooLarge."""
@@ -102,9 +109,14 @@ def command() -> App:
 
 def execute(
     target: Annotated[str, Parameter(help="Id, label or hostname; or an expression that means many.")],
-    line: Annotated[str, Parameter(help="Line for the host's /bin/sh.")],
+    line: Annotated[
+        str | None, Parameter(help="Line for the host's /bin/sh; with --type a parameter, NAME=VALUE.")
+    ] = None,
     /,
     *words: Annotated[str, Parameter(help="More words, each kept whole; after --, options among them.")],
+    kind: Annotated[
+        str | None, Parameter(name="--type", help="Another command type than shell: processes, service...")
+    ] = None,
     process: Process = Process(),
     many: Many = Many(),
     no_wait: Annotated[bool, Parameter(help="Send it, print its id and do not wait.")] = False,
@@ -120,28 +132,54 @@ def execute(
     It ends with the exit code of the line, of many hosts the worst. 124: it ran into its time limit; 128+N:
     signal N ended it; 130: it was cancelled; 125: there is no exit code for another reason, which stderr
     tells. An offline host gets the command when it is back. Ctrl-C asks whether to cancel.
+
+    With --type it is no shell line but another command, and the words are its parameters: `outrider exec
+    web-01 --type service name=nginx action=restart`. Answers of one host are shown as tables.
     """
     one = single(target)
-    params = process.params(line if not words else shlex.join((line, *words)))
+    errand = _errand(line, words, kind, process)
     ttl = parse_duration(process.ttl, "--ttl") if process.ttl else None
     if one is None:
-        return _run_on_many(target, params, ttl, many=many, no_wait=no_wait, display=display, where=where)
+        return _run_on_many(target, errand, ttl, many=many, no_wait=no_wait, display=display, where=where)
     many.refuse_for_one()
 
     async def run(center: AsyncCenter) -> int:
         found = await find_agent(center, one)
-        sent = await center.send(found.id, "shell", params, ttl=ttl)
+        sent = await center.send(found.id, errand.kind, errand.params, ttl=ttl)
         if no_wait:
             _show_sent(found, sent, display)
             return 0
-        return await _wait(center, found, sent, display)
+        return await _wait(center, found, sent, errand, display)
 
     return ask(where, run)
 
 
+@dataclass(frozen=True)
+class _Errand:
+    """What is to be sent: a type with its parameters, and its name for people."""
+
+    kind: str
+    params: dict[str, Any]
+    shown: str
+
+
+def _errand(line: str | None, words: tuple[str, ...], kind: str | None, process: Process) -> _Errand:
+    """Read what is to be sent. Raises Invalid, TooLarge or BadParams."""
+    if kind is None:
+        if line is None:
+            raise Invalid("Say what to run: a LINE for the shell, or --type.", field="line")
+        text = line if not words else shlex.join((line, *words))
+        return _Errand("shell", process.params(text), f"`{text[:60]}`")
+    from outrider.cli.typed import read_params
+
+    process.refuse_for_type(kind)
+    given = words if line is None else (line, *words)
+    return _Errand(kind, read_params(kind, given), " ".join((kind, *given))[:60])
+
+
 def _run_on_many(
     target: str,
-    params: dict[str, Any],
+    errand: _Errand,
     ttl: float | None,
     *,
     many: Many,
@@ -151,14 +189,14 @@ def _run_on_many(
 ) -> int:
     limit = read_limit(many.max_failures) if many.max_failures else None
     preview = ask(where, lambda center: center.preview_target(target, limit=PREVIEWED))
-    confirm_many(preview, f"`{params['command'][:60]}`", yes=many.yes)
+    confirm_many(preview, errand.shown, yes=many.yes)
     away = preview.by_status.get("offline", 0)
 
     async def run(center: AsyncCenter) -> int:
         dispatch = await center.dispatch(
             target,
-            "shell",
-            params,
+            errand.kind,
+            errand.params,
             concurrency=many.concurrency,
             max_failures=limit,
             ttl=ttl,
@@ -220,18 +258,28 @@ def _show_sent(agent: Agent, sent: Sent, display: Display) -> None:
         sys.stderr.write(f"outrider: see it with `outrider commands {agent.id} {sent.command_id} --follow`\n")
 
 
-async def _wait(center: AsyncCenter, agent: Agent, sent: Sent, display: Display) -> int:
+async def _wait(center: AsyncCenter, agent: Agent, sent: Sent, errand: _Errand, display: Display) -> int:
     from outrider.cli.following import Follower, Printer
+    from outrider.cli.typed import answer_of, has_table, show_answer
 
-    printer = Printer(raw=display.raw, mute=display.as_json, quiet=display.quiet)
+    as_table = has_table(errand.kind) and not display.raw
+    printer = Printer(raw=display.raw, mute=display.as_json or as_table, quiet=display.quiet)
     if agent.status != "online":
         until = "it is approved" if agent.status == "pending" else "it is back"
         printer.remark(f"{name_of(agent)} is {agent.status}: the command is queued until {until}")
     command = await Follower(center, agent, sent.command_id, printer).follow()
+    if errand.kind != "shell" and command.truncated:
+        command = await center.command(agent.id, command.id)  # as it ended, its output is shown in part only
     if display.as_json:
-        show_json(command)
-    elif command.reason and command.status != "succeeded":
+        answer = answer_of(command.stdout) if errand.kind != "shell" else None
+        show_json(command if answer is None else {**msgspec.structs.asdict(command), "answer": answer})
+        return exit_codes.of_command(command)
+    if as_table and command.stdout:
+        show_answer(errand.kind, command.stdout)
+    if command.reason and command.status != "succeeded":
         printer.remark(f"{command.status}: {escape(command.reason)}")
     elif command.status not in ("succeeded", "failed"):
         printer.remark(f"the command ended as {command.status}")
+    elif command.reason and errand.kind != "shell":
+        printer.remark(escape(command.reason))
     return exit_codes.of_command(command)

@@ -101,9 +101,10 @@ def _field_of(message: str) -> tuple[str, str]:
     return ".".join(parts) or "params", reason
 
 
-def parse_params(name: str, params: Any) -> msgspec.Struct:
+def parse_params(name: str, params: Any, *, strict: bool = True) -> msgspec.Struct:
     """Check `params` (plain data) against the type called `name`.
 
+    Where they come as text alone (a command line), `strict` is False: `42` and `true` are then what they say.
     Raises `UnknownType` (fields: type, known) or `BadParams` (fields: field, reason).
     """
     kind = REGISTRY.get(name)
@@ -115,7 +116,7 @@ def parse_params(name: str, params: Any) -> msgspec.Struct:
             known=known,
         )
     try:
-        return msgspec.convert(params, kind.params)
+        return msgspec.convert(params, kind.params, strict=strict)
     except msgspec.ValidationError as error:
         fault = error.__cause__
         if isinstance(fault, ParamFault):
