@@ -1,6 +1,6 @@
 """The route of logs (seed 002 and its contract)."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from litestar import Request, Router, get
 from litestar.di import NamedDependency
@@ -23,7 +23,7 @@ from outrider.domain.logs import (
 from outrider.domain.roles import Role
 from outrider.protocol.log_stream import FollowLogs
 
-_LONGEST_PATH = 4096
+_LONGEST_PATH: Final = 1024
 
 
 @get(
