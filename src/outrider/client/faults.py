@@ -21,7 +21,7 @@ from typing import Any, ClassVar, Final
 
 import msgspec
 
-from outrider.domain import errors, file_errors
+from outrider.domain import errors, file_errors, terminals
 
 
 class CenterAway(errors.Unavailable):
@@ -95,6 +95,10 @@ _BY_CODE: Final[dict[str, type[errors.OutriderError]]] = {
         file_errors.FileExists,
         file_errors.FileChanged,
         file_errors.RangeNotSatisfiable,
+        terminals.NoTerminal,
+        terminals.TooManyTerminals,
+        terminals.TerminalTaken,
+        terminals.TerminalOver,
         errors.NoSpace,
         errors.HostFault,
         errors.StreamLost,

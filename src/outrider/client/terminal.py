@@ -15,7 +15,6 @@ from urllib.parse import urlencode
 import msgspec
 
 from outrider.client.asking import given, part
-from outrider.domain import terminals as _terminals  # noqa: F401 - the codes of its errors are answered
 from outrider.kit.websocket_frames import Closing
 
 if TYPE_CHECKING:

@@ -247,6 +247,7 @@ _ELSEWHERE: Final = {
     ("POST", "/api/oidc/exchange"): "it makes the session its entry names: tests of access",
     ("DELETE", "/api/sessions"): "it ends the sessions of who asks: tests of sessions",
     ("DELETE", "/api/sessions/{session_id}"): "likewise",
+    ("DELETE", "/api/terminals/{terminal_id}"): "it takes a host that has one: tests of terminals",
     ("POST", "/api/password"): "it needs a password of one's own: tests of users",
     ("POST", "/api/totp"): "likewise: tests of the second factor",
     ("POST", "/api/totp/confirm"): "likewise",

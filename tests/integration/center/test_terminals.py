@@ -321,7 +321,7 @@ async def test_a_recording(lab: Lab, mode: RecordingMode) -> None:
     lab.own.center.terminals._recording = mode  # noqa: SLF001 - the setting
     async with window(lab.api, lab.agent_id, cols=88, rows=22) as shell:
         await ready(shell)
-        await shell.type("stty -echo; echo go; read pass; echo got\r")
+        await shell.type("stty -echo; echo go; read pass; echo g''ot\r")
         await shell.see(r"\rgo\r\n")
         await shell.type("s3cret\r")
         await shell.see(r"got\r\n")

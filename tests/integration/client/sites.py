@@ -10,10 +10,13 @@ from tempfile import TemporaryDirectory
 from outrider.agent.policy import PolicyFile
 from outrider.agent.streams.logs import LogStream
 from outrider.agent.streams.metrics import MetricsStream
+from outrider.agent.streams.terminal import TerminalStream
+from outrider.agent.terminals import Terminals
 from outrider.domain.command_states import CommandState
 from outrider.domain.telemetry.snapshot import Snapshot
 from outrider.engines.logs.journalctl import Journal
 from outrider.kit.clock import SystemClock
+from outrider.kit.tasks import Tasks
 from outrider.protocol.messages import OutputEnd, Started
 from outrider.testing.api import PASSWORD as FAKE_PASSWORD
 from outrider.testing.api import TOKEN, FakeApi
@@ -48,6 +51,11 @@ class FakeHost:
         """Give a log that is kept in memory."""
         path = "/var/log/app.log"
         yield FakeFile(path, self._api.logs.add(self.agent_id, path))
+
+    @asynccontextmanager
+    async def terminals(self) -> AsyncIterator[None]:
+        """Nothing has to be done: this center's terminals are made up."""
+        yield
 
     @asynccontextmanager
     async def figures(self) -> AsyncIterator["FakeReadings"]:
@@ -127,6 +135,26 @@ class RealHost:
             kinds = {"logs": LogStream(policy, Journal(folder), SystemClock())}
             async with serving(self._api, self._agent, self._link, kinds, policy):
                 yield RealFile(Path(folder) / "app.log")
+
+    @asynccontextmanager
+    async def terminals(self) -> AsyncIterator[None]:
+        """Let the agent's own part open them; the host answers nothing else meanwhile."""
+        with TemporaryDirectory() as folder:
+            policy = PolicyFile(Path(folder) / "policy.toml")
+            terminals = Terminals(
+                Path(folder) / "terminals",
+                clock=SystemClock(),
+                cgroups=None,
+                base_environment={"HOME": folder},
+            )
+            kinds = {"terminal": TerminalStream(terminals, policy, runs_as="root")}
+            async with serving(self._api, self._agent, self._link, kinds, policy), Tasks("host") as tasks:
+                ready = asyncio.Event()
+                running = tasks.start("terminals", terminals.serve(ready.set))
+                await ready.wait()
+                yield
+                running.cancel()
+                await asyncio.wait((running,))
 
     @asynccontextmanager
     async def figures(self) -> AsyncIterator["RealReadings"]:
