@@ -257,5 +257,7 @@ async def test_a_reader_that_stays_behind_skips(journal_files: JournalFiles) -> 
         # More than the pipe holds, so that it does not catch up by itself.
         await journal_files.write(*(journal_files.entry("x" * 4000) for _ in range(400)))
         while not log.left_out:
+            # A slow reader: meanwhile journalctl fills the pipe again.
+            await journal_files.say("more")
             await log.event()
             await clock.advance(MAX_BEHIND + 1)
