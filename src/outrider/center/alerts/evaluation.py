@@ -36,6 +36,8 @@ log = logs.get(__name__)
 LOOK_EVERY: Final = 2.0
 _READ_ALL_EVERY: Final = 30.0
 """Seconds after which the database is asked again, whatever was heard of it."""
+_READINGS_EVERY: Final = 10.0
+"""Hosts' minutes come all the time: those of some seconds are looked at together."""
 _TARGETS_EVERY: Final = 60.0
 _TARGETS_AT_MOST_EVERY: Final = 10.0
 
@@ -75,7 +77,7 @@ class Evaluation:
         self._targets_changed = True
         self._something_failed = True
         self._deleted: list[AgentId] = []
-        self._read_all = self._read_targets = float("-inf")
+        self._read_all = self._read_targets = self._read_readings = float("-inf")
         self._deadline = float("-inf")
         store.writer.subscribe(self._hear)
 
@@ -130,7 +132,8 @@ class Evaluation:
         reads_all = moment.mono - self._read_all >= _READ_ALL_EVERY
         reads_targets = self._reads_targets(moment)
         is_due = is_due or reads_all or reads_targets
-        if not (is_due or self._somebody_moved or self._something_failed or self.readings.is_fresh):
+        has_readings = self.readings.is_fresh and moment.mono - self._read_readings >= _READINGS_EVERY
+        if not (is_due or self._somebody_moved or self._something_failed or has_readings):
             return
         async with self._store.scan() as conn:
             if reads_targets:
@@ -138,6 +141,8 @@ class Evaluation:
                     watch.members.clear()
                 self._targets_changed, self._read_targets = False, moment.mono
             await self._look_at_hosts(conn, moment, reads_all=reads_all, everybody=is_due)
+            if has_readings or reads_targets:
+                await self._look_at_all_readings(conn, moment)
             position = await self._look_at_failures(conn, moment, reads_all=reads_all)
             if reads_all:
                 self._read_all = moment.mono
@@ -221,7 +226,9 @@ class Evaluation:
                 await self._away.read(conn, moment)
             for watch in offline:
                 await self._look_for_away(conn, watch, moment)
-        self.readings.is_fresh = False
+
+    async def _look_at_all_readings(self, conn: Connection, moment: Moment) -> None:
+        self.readings.is_fresh, self._read_readings = False, moment.mono
         for watch in self._on():
             if watch.rule.when.kind is ConditionKind.METRIC:
                 await self._look_at_readings(conn, watch, moment)
