@@ -8,6 +8,7 @@ import asyncio
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from typing import Any, Final
 
 import pytest
 
+from outrider.engines.commands.process_table import read_entries
 from tests.acceptance.center_api import ApiProblem
 from tests.acceptance.fleet import Fleet, Host
 
@@ -53,11 +55,13 @@ class Machine:
         """Let this be the boot that runs."""
         (self.folder / "boot_id").write_text(f"{boot_id}\n")
 
-    async def join(self, **settings: str) -> Host:
-        """Start its agent."""
+    async def join(self, policy: Path | None = None) -> Host:
+        """Start its agent, with this policy if one is given."""
         as_root = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
         prefix = ["unshare", "--mount", *as_root, "sh", "-c", _MOUNT, str(self.folder), self._systemctl]
-        self.host = await self.fleet.add_host("host", prefix=prefix, **settings)
+        self.host = await self.fleet.add_host(
+            "host", prefix=prefix, policy=str(policy or self.folder / "policy.toml")
+        )
         return self.host
 
     def orders(self) -> int:
@@ -125,6 +129,25 @@ async def test_killed_while_it_orders(machine: Machine) -> None:
     assert machine.orders() == 1
 
 
+async def test_restarted_in_place_while_it_orders(machine: Machine) -> None:
+    """The next image goes on waiting, orders nothing, and no process is left that nobody waits for."""
+    host = await machine.join()
+    machine.hangs.touch()
+    sent = await machine.send("reboot", patience=6)
+    sampling = await machine.send("processes", sample=10)
+    await machine.until_ordered()
+    await machine.fleet.journal.until_begun([sampling])
+    pid = host.program.pid
+    host.program.signal(signal.SIGHUP)
+    shown = await machine.ended(sent)
+    assert (shown["status"], host.program.pid) == ("failed", pid)
+    assert "did not reboot within 6 s" in shown["reason"]
+    shown = await machine.ended(sampling)
+    assert (shown["status"], shown["reason"]) == ("interrupted", "The agent was restarted while this ran.")
+    assert machine.orders() == 1
+    assert not [entry for entry in read_entries().values() if entry.parent == pid]
+
+
 async def test_killed_before_it_is_ordered(machine: Machine) -> None:
     """A reboot that was only waiting is interrupted, and does not come later."""
     host = await machine.join()
@@ -143,7 +166,7 @@ async def test_a_policy_that_forbids_a_reboot(machine: Machine) -> None:
     policy = machine.fleet.folder / "policy.toml"
     policy.write_text('forbid = ["reboot"]')
     policy.chmod(0o600)
-    host = await machine.join(policy=str(policy))
+    host = await machine.join(policy)
     shown = await machine.ended(await machine.send("reboot"))
     assert shown["status"] == "failed"
     assert str(policy) in shown["reason"]

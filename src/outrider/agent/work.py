@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -21,6 +21,8 @@ from outrider.kit.clock import Clock
 from outrider.protocol.messages import Order
 
 log = logs.get(__name__)
+
+_RESTARTED: Final = "The agent was restarted while this ran."
 
 Handover: TypeAlias = ProcessHandover
 
@@ -76,7 +78,11 @@ class CommandWork:
         await asyncio.to_thread(self._engine.sweep, keep)
 
     def hand_over(self, running: Mapping[CommandId, Running]) -> list[Handover]:
-        """Let go of the processes that run, without ending them; the next image of the program takes them."""
+        """Let go of the processes that run, without ending them; the next image of the program takes them.
+
+        What the agent does itself, step by step, can't go on in another image: it is ended, so that no
+        process of it is left that nobody waits for.
+        """
         handed = []
         for task in running.values():
             if isinstance(task.execution, ProcessExecution):
@@ -84,6 +90,8 @@ class CommandWork:
                     handed.append(task.execution.hand_over())
                 except Conflict as error:
                     log.info("a command is not handed over", reason=error.detail)
+            else:
+                task.interrupt(_RESTARTED)
         return handed
 
     def take_over(self, handed: Iterable[Handover]) -> dict[CommandId, TakenOver]:
