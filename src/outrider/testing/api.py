@@ -41,7 +41,6 @@ from outrider.testing.api_audit import FakeAudit
 from outrider.testing.api_commands import FakeCommand
 from outrider.testing.api_dispatches import FakeDispatches
 from outrider.testing.api_logs import FakeLogs
-from outrider.testing.api_terminals import FakeTerminals
 from outrider.testing.api_telemetry import FakeTelemetry
 from outrider.testing.api_terminals import FakeTerminals
 

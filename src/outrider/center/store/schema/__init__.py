@@ -87,7 +87,7 @@ __all__ = [
     "schedules",
     "second_factors",
     "sessions",
-    "terminals",
     "silences",
+    "terminals",
     "users",
 ]
