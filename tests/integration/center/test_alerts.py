@@ -1,5 +1,7 @@
 """Alerts: what fires, what of it is told how often, and that no restart loses or repeats it."""
 
+import asyncio
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,8 @@ from outrider.center.store.schema import alerts as alert_table
 from outrider.center.store.schema import notices as notice_table
 from outrider.domain.command_states import CommandState
 from outrider.domain.ids import AgentId
-from outrider.domain.telemetry.series import Stats
+from outrider.domain.telemetry.series import Stats, pack
+from outrider.protocol.messages import MinuteRow, Minutes
 from outrider.testing.clock import TurnedClock
 from tests.fixtures.center import OwnCenter, own_center
 from tests.fixtures.links import TestAgent, TestLink, enrol, finished, send
@@ -28,6 +31,7 @@ from tests.integration.center.alerting import (
     told,
     write,
 )
+from tests.integration.center.crowd import Crowd, many_files, store_agents
 
 _AWAY = {"kind": "offline", "for_s": 60}
 _HOT = {"kind": "metric", "series": "cpu_percent", "over": 90, "for_s": 180}
@@ -65,6 +69,23 @@ async def test_an_outage_of_a_thousand_hosts_is_one_notice(
         over = await alerts(own, "&state=resolved")
         assert len(over) == 1000
         assert all(each["resolved"] > each["fired"] > each["since"] for each in over)
+
+
+@pytest.mark.slow
+async def test_a_thousand_links_that_break_are_one_notice(tmp_path: Path) -> None:
+    """Real links, cut all at once: presence finds the hosts silent, and the rule tells of them together."""
+    clock = TurnedClock(time=time.time())
+    members = await asyncio.to_thread(store_agents, tmp_path, 1000)
+    with many_files():
+        async with own_center(tmp_path, clock=clock) as own:
+            await make_rule(own, {"kind": "offline", "for_s": 0})
+            async with Crowd(members).linked(own.api):
+                await pass_time(own, clock, LONG_UP, step=100)
+                assert await alerts(own) == []
+            while (await own.api.get("/api/agents?status=online&limit=1")) != []:
+                await clock.advance(10)
+            await pass_time(own, clock, 60)
+            assert await told(own) == [("firing", 1000)]
 
 
 async def test_an_outage_that_grows_is_told_in_growing_distances(tmp_path: Path) -> None:
@@ -311,6 +332,21 @@ async def test_a_metric_over_its_limit_for_long_enough(tmp_path: Path) -> None:
         assert await minute(9, 10) == []
         await pass_time(own, clock, 60)
         assert await told(own) == [("firing", 1), ("resolved", 1)]
+
+
+async def test_what_a_host_says_reaches_the_rules(tmp_path: Path) -> None:
+    """Minutes come by the link's messages, are stored, and then held to the rules."""
+    clock = TurnedClock(time=START)
+    async with own_center(tmp_path, clock=clock) as own:
+        (host,) = await store_hosts(own, 1)
+        await make_rule(own, _HOT | {"for_s": 0})
+        await pass_time(own, clock, 2)
+        data = pack({"cpu_percent": Stats(91.0, 95.0, 99.0)})
+        row = MinuteRow(number=int(START // 60), data=data)
+        own.center.telemetry.intake.take(host, Minutes(rows=(row,)))
+        await own.center.telemetry.intake.write()
+        await pass_time(own, clock, 12)
+        assert [(each["name"], each["value"]) for each in await alerts(own)] == [("host-0000", 95.0)]
 
 
 async def test_a_metric_rule_goes_on_after_a_restart(tmp_path: Path) -> None:
