@@ -2,7 +2,18 @@
 
 import sys
 
-from bench import cli, command_round_trip, fan_out, footprint, links, log_stream, schedules, target_preview
+from bench import (
+    cli,
+    command_round_trip,
+    fan_out,
+    footprint,
+    links,
+    log_stream,
+    minute_rows,
+    schedules,
+    target_preview,
+    watched_metrics,
+)
 from bench.rig.options import run
 
 sys.exit(
@@ -16,6 +27,8 @@ sys.exit(
                 target_preview,
                 schedules,
                 log_stream,
+                minute_rows,
+                watched_metrics,
                 links,
                 footprint,
             )

@@ -32,8 +32,13 @@ class Fleet:
         authority: Path,
         *,
         dials_per_second: float = 250.0,
+        minutes_per_second: float = 0.0,
+        minutes_after: float = 0.0,
     ) -> None:
-        """Prepare; `folder` takes the file with the members' keys and goes with the benchmark."""
+        """Prepare; `folder` takes the file with the members' keys and goes with the benchmark.
+
+        So many minutes are told a second by all hosts together, so many seconds after all are linked.
+        """
         self._file = folder / "members"
         self._members = members
         self._order = FleetOrder(
@@ -41,6 +46,8 @@ class Fleet:
             authority=str(authority),
             members=str(self._file),
             dials_per_second=dials_per_second,
+            minutes_per_second=minutes_per_second,
+            minutes_after=minutes_after,
         )
         self._process: asyncio.subprocess.Process
         self._decoder = msgspec.json.Decoder(Line)

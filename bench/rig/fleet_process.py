@@ -22,6 +22,7 @@ from outrider.kit import logs
 from outrider.kit.clock import SystemClock
 
 _TALLY_EVERY: Final = 1.0
+_MINUTES_EVERY: Final = 0.05
 _REASONS: Final = 12
 
 
@@ -32,6 +33,8 @@ class FleetOrder(msgspec.Struct, frozen=True, kw_only=True):
     authority: str
     members: str
     dials_per_second: float
+    minutes_per_second: float = 0.0
+    minutes_after: float = 0.0
 
 
 class Seconds(msgspec.Struct, frozen=True, kw_only=True, tag="second"):
@@ -45,6 +48,7 @@ class Seconds(msgspec.Struct, frozen=True, kw_only=True, tag="second"):
     blocked: int
     loop_errors: int
     reasons: dict[str, int]
+    minutes_taken: int = 0
 
 
 class AllLinked(msgspec.Struct, frozen=True, kw_only=True, tag="all_linked"):
@@ -71,6 +75,7 @@ class _Teller:
         self._tally = tally
         self._hosts = hosts
         self._all_linked = False
+        self.all_linked = asyncio.Event()
         self._round_ends = hosts
         tally.changed = self.changed
 
@@ -80,6 +85,7 @@ class _Teller:
             self._all_linked = not self._all_linked
             if self._all_linked:
                 self._say(AllLinked(at=time.monotonic()))
+                self.all_linked.set()
         if tally.confirmed >= self._round_ends:
             self._round_ends += self._hosts
             self._say(
@@ -100,6 +106,7 @@ class _Teller:
                 blocked=tally.blocked,
                 loop_errors=tally.loop_errors,
                 reasons=dict(tally.reasons.most_common(_REASONS)),
+                minutes_taken=tally.minutes_taken,
             )
         )
 
@@ -126,6 +133,8 @@ async def _run(order: FleetOrder, members: list[Member], authority: bytes) -> No
             for place, host in enumerate(hosts)
         ]
         tasks.append(group.create_task(_tell(teller), name="teller"))
+        if order.minutes_per_second:
+            tasks.append(group.create_task(_tell_minutes(order, hosts, teller), name="minutes"))
         await _end_of_input()
         for task in tasks:
             task.cancel()
@@ -139,6 +148,19 @@ async def _tell(teller: _Teller) -> None:
     while True:
         await asyncio.sleep(_TALLY_EVERY)
         teller.second()
+
+
+async def _tell_minutes(order: FleetOrder, hosts: list[SimulatedHost], teller: _Teller) -> None:
+    """Let the hosts tell minutes, one after the other, evenly."""
+    await teller.all_linked.wait()
+    await asyncio.sleep(order.minutes_after)
+    begun, told = time.monotonic(), 0
+    while True:
+        await asyncio.sleep(_MINUTES_EVERY)
+        due = int((time.monotonic() - begun) * order.minutes_per_second)
+        for number in range(told, due):
+            hosts[number % len(hosts)].tell_minute(number // len(hosts))
+        told = due
 
 
 async def _end_of_input() -> None:

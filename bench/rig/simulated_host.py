@@ -11,18 +11,25 @@ import ssl
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Final
 
 import aiohttp
+import msgspec
 
 from bench.rig.enrolment import Member, facts_of
+from bench.rig.simulated_readings import minute, snapshot
 from outrider.agent.connection import Connection, Standing
+from outrider.agent.host_streams import HostStreams
 from outrider.agent.link import Link
+from outrider.agent.policy import PolicyFile
 from outrider.domain.command_states import CommandState
 from outrider.domain.connection_states import ConnectionState
 from outrider.domain.identity import Identity
 from outrider.domain.ids import AgentId, CommandId, DeviceId
+from outrider.domain.telemetry.snapshot import EVERY
 from outrider.kit.clock import Clock
+from outrider.kit.tasks import Tasks
 from outrider.protocol.messages import (
     MAX_FRAME,
     Accepted,
@@ -31,15 +38,23 @@ from outrider.protocol.messages import (
     Finished,
     FromCenter,
     Hello,
+    MinuteRow,
+    Minutes,
+    MinutesTaken,
     Order,
     Readings,
     ResultsConfirmed,
     Started,
+    StreamWanted,
     Welcome,
 )
+from outrider.protocol.open_stream import OpenStream
+from outrider.protocol.streams import WINDOW
 from outrider.protocol.version import SPOKEN
 
 _CONNECT_SECONDS: Final = 20.0
+_NO_POLICY: Final = Path("/nonexistent/policy.toml")
+_A_FORTNIGHT: Final = 14 * 24 * 60
 _ADDRESSES: Final = re.compile(r"\('[^)]*\)|[0-9a-f.:]{9,}")
 
 
@@ -59,6 +74,7 @@ class Tally:
         self.loop_errors = 0
         self.reasons: Counter[str] = Counter()
         self.confirmed = 0
+        self.minutes_taken = 0
         self.first_order = 0.0
         self.last_order = 0.0
         self.changed: Callable[[], None] = lambda: None
@@ -69,21 +85,41 @@ class Door:
 
     def __init__(self, url: str, authority: bytes) -> None:
         """`authority` (PEM) vouches for the center."""
-        self._url = f"{url}/api/agents/link"
+        self._url = f"{url}/api/agents"
         context = ssl.create_default_context(cadata=authority.decode("ascii"))
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS)
         self.session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=context, limit=0), timeout=timeout
         )
 
-    async def dial(self, member: Member) -> aiohttp.ClientWebSocketResponse:
-        """Open a WebSocket for one host. Raises aiohttp.ClientError or OSError."""
+    async def dial(self, member: Member, what: str = "link") -> aiohttp.ClientWebSocketResponse:
+        """Open a WebSocket for one host: its link, or with `streams` a stream.
+
+        Raises aiohttp.ClientError or OSError.
+        """
         return await self.session.ws_connect(
-            self._url,
+            f"{self._url}/{what}",
             headers={"X-Agent-Id": member.agent_id, "X-Agent-Key": member.agent_key},
             compress=0,
             max_msg_size=MAX_FRAME + 1,
         )
+
+
+class SimulatedFigures:
+    """The stream of a host's figures: a snapshot at once and every five seconds."""
+
+    ability = "metrics"
+    window = WINDOW
+
+    def __init__(self, number: int, clock: Clock) -> None:
+        self._number = number
+        self._clock = clock
+
+    async def serve(self, request: msgspec.Raw, stream: OpenStream) -> None:
+        """Say snapshots until left; whatever is asked for."""
+        while True:
+            await stream.say(snapshot(self._number, self._clock.time(), top=True))
+            await self._clock.sleep(EVERY)
 
 
 class SimulatedHost:
@@ -103,11 +139,28 @@ class SimulatedHost:
             dial=self._dial, connection=self._connection, clock=clock, rng=rng, blocked=self._blocked
         )
         self.link.hears_with(self)
+        self._tasks: Tasks
+        self._serves_streams = False
+        self._streams = HostStreams(
+            dial=lambda: door.dial(member, "streams"),
+            kinds={"metrics": SimulatedFigures(member.number, clock)},
+            policy=PolicyFile(_NO_POLICY),
+            clock=clock,
+        )
 
     async def serve(self, start_after: float) -> None:
         """Stay linked until cancelled; the first dial comes after that many seconds."""
         await self._clock.sleep(start_after)
-        await self.link.serve(lambda: None)
+        async with Tasks(f"host {self._member.number}") as tasks:
+            self._tasks = tasks
+            await self.link.serve(lambda: None)
+
+    def tell_minute(self, count: int) -> None:
+        """Tell a minute of the past: each count another one."""
+        now = self._clock.time()
+        row, latest = minute(self._member.number, now)
+        number = int(now // 60) - _A_FORTNIGHT + count
+        self.link.say(Minutes(rows=(MinuteRow(number, row),), latest=latest, optional=True))
 
     async def _dial(self) -> aiohttp.ClientWebSocketResponse:
         self._tally.dials += 1
@@ -167,6 +220,14 @@ class SimulatedHost:
         match message:
             case Execute(orders=orders):
                 self._execute(orders)
+            case StreamWanted():
+                if not self._serves_streams:
+                    # Not before: thousands of hosts that nobody watches have nothing to wake up for.
+                    self._serves_streams = True
+                    self._tasks.begin("streams", self._streams.serve(lambda: None))
+                self._streams.wanted(message)
+            case MinutesTaken(numbers=numbers):
+                self._tally.minutes_taken += len(numbers)
             case ResultsConfirmed(ids=ids):
                 self._tally.confirmed += len(ids)
                 self._tally.changed()

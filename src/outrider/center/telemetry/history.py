@@ -24,7 +24,7 @@ FINEST: Final = 5
 """Seconds between two readings, and so the finest step."""
 _MINUTE: Final = int(MINUTE)
 _ANSWERS_WITHIN: Final = 15.0
-_AT_ONCE: Final = 500
+_AT_ONCE: Final = 200
 """Minutes that are read and unpacked before others have their turn."""
 _SOME_LATE: Final = 30.0
 _MAX_READINGS: Final = 1_000

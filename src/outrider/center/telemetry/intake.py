@@ -79,6 +79,11 @@ class MinuteIntake:
         self._waiting = 0
         self._observers: list[MinuteObserver] = []
 
+    @property
+    def waiting(self) -> int:
+        """How many minutes wait to be written."""
+        return self._waiting
+
     def observe(self, observer: MinuteObserver) -> None:
         """Let `observer` see each minute that is taken in; see the class for how."""
         self._observers.append(observer)

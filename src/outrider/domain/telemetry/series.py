@@ -9,7 +9,7 @@ A series is a name such as `cpu_percent`, or a kind and what it is of: `disk_per
 Form 0 is a series that stood at zero and has no value, 1 has one value for smallest, mean and largest, 2 has
 all three. Kinds from 32 on have a name. So an idle host's minute is about a hundred bytes; a reader passes
 over kinds that a newer agent has and it does not know; and since the heads of a host's rows are mostly the
-same bytes, they are read once, which makes a row ten times as quick to read.
+same bytes, they are read once, which makes a row twice as quick to read.
 """
 
 import functools

@@ -253,7 +253,8 @@ class PsutilKernel:
     def processes(self) -> Iterator[ProcessNow]:
         """Walk the processes that can be seen.
 
-        Read from /proc itself: one small file for each, where psutil opens four and takes ten times as long.
+        Read from /proc itself: one small file for each, where psutil opens several and takes three times
+        as long.
         """
         for entry in os.scandir(_PROC):
             if entry.name.isdigit():
