@@ -142,7 +142,7 @@ class MetricsWatching:
             while True:
                 size = os.get_terminal_size(sys.stdout.fileno())
                 lines = self._frame(max(size.columns - 1, 1))[: max(size.lines - 1, 1)]
-                body = "".join(f"{line}{_CLEAR_LINE}\r\n" for line in lines)
+                body = "".join(f"{line}{_CLEAR_LINE}\n" for line in lines)
                 sys.stdout.write(_TO_THE_TOP + body + _CLEAR_BELOW)
                 sys.stdout.flush()
                 self._changed.clear()

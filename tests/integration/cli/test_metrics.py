@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import time
 
 import msgspec
@@ -10,6 +11,7 @@ from outrider.domain.telemetry.snapshot import Card, Disk, Load, Snapshot
 from outrider.testing.api import FakeApi
 from outrider.testing.api_access import NOW
 from tests.integration.cli.program import Program
+from tests.integration.cli.terminal import CTRL_C, terminal
 
 _WEB = "agent_000000000001"
 
@@ -88,3 +90,29 @@ async def test_the_past_is_a_table_with_sparklines(api: FakeApi, signed_in: Prog
     assert past["agent_id"] == _WEB
     both = await signed_in.run("metrics", "web-01", "--history", "1h", "--once")
     assert both.code == 2
+
+
+async def test_a_terminal_is_drawn_again_and_given_back(api: FakeApi, signed_in: Program) -> None:
+    """On a screen of its own, with sparklines, within the window; Ctrl-C leaves what was seen last."""
+    figures = api.telemetry.of(_WEB)
+    figures.read(_snapshot(1))
+    async with terminal(signed_in, "metrics", "web-01", columns=100) as screen:
+        await screen.see("\x1b[?1049h")
+        await screen.see("12.5%")
+        figures.read(_snapshot(6))
+        await screen.see("75.0%")
+        screen.resize(30)
+        figures.read(_snapshot(7))
+        await screen.see("87.5%")
+        narrow = screen.shown[screen.shown.rindex("\x1b[H") :]
+        assert all(len(line) < 30 for line in _drawn(narrow))
+        figures.tell("away", {"code": "host_away", "detail": "The host has gone."})
+        await screen.see("The host has gone.")
+        screen.type(CTRL_C)
+        await screen.see("\x1b[?1049l")
+        await screen.see("87.5%")
+        assert await screen.end() == 130
+
+
+def _drawn(frame: str) -> list[str]:
+    return [re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line) for line in frame.split("\r\n")]

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from outrider.cli import terminals
 from outrider.cli.figures import ASCII, BLOCKS, Followed, amount, page, sparkline, squeezed, table
 from outrider.client import Agent
+from outrider.domain.ids import AgentId
 from outrider.domain.telemetry.snapshot import Card, Snapshot
 
 _VALUES = st.lists(st.none() | st.floats(0, 1e15), max_size=200)
@@ -40,9 +41,11 @@ def test_amounts_are_short(number: float | None, text: str) -> None:
 @given(st.integers(1, 120), st.text(max_size=40))
 def test_lines_never_pass_the_edge_or_hold_controls(room: int, name: str) -> None:
     """Whatever hosts and cards are called and however narrow the terminal is."""
-    host = Followed(Agent(id="agent_000000000001", status="online", label=name))
+    host = Followed(Agent(id=AgentId("agent_000000000001"), status="online", label=name))
     host.take(Snapshot(time=1.0, cpu_percent=1.0, cards=(Card(name=name or "x"),)))
-    away = Followed(Agent(id="agent_000000000002", status="offline", label="db"), remark=f"away {name}")
+    away = Followed(
+        Agent(id=AgentId("agent_000000000002"), status="offline", label="db"), remark=f"away {name}"
+    )
     lines = [*page(host, room, BLOCKS, coloured=False), *table([host, away], room, BLOCKS, coloured=False)]
     for line in lines:
         assert terminals.width(line) <= room

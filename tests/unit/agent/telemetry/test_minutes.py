@@ -76,6 +76,7 @@ def test_a_long_outage_is_bounded(tmp_path: Path) -> None:
 
 def test_a_minute_that_a_restart_cuts_in_two_is_one(tmp_path: Path) -> None:
     """Its parts are put together: smallest of both, largest of both."""
+    kept = KeptMinutes(tmp_path / "minutes", _AGENT)
     for low, high in ((1.0, 5.0), (0.5, 4.0)):
         kept = KeptMinutes(tmp_path / "minutes", _AGENT)
         kept.load()
