@@ -79,7 +79,7 @@ outages: Final = Table(
     Column("rule_id", Text, ForeignKey("alert_rules.id", ondelete="CASCADE"), nullable=False, index=True),
     Column("opened", Double, nullable=False),
     Column("closed", Double, index=True),
-    # How many notices told of it since it began, or since one said that all is over; when the last was written.
+    # How many notices told of it, since one said that all is over if one did; when the last was written.
     Column("notices", Integer, nullable=False, server_default="0"),
     Column("last_notice", Double),
     Index("ix_outages_going_on", "id", sqlite_where=IS_GOING_ON, postgresql_where=IS_GOING_ON),
