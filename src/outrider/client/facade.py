@@ -12,7 +12,15 @@ from outrider.client.dispatches import OUTPUT_PAGE
 from outrider.client.fleet import LONG_PAGE
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection, Coroutine, Iterator, Mapping
+    from collections.abc import (
+        AsyncIterable,
+        AsyncIterator,
+        Collection,
+        Coroutine,
+        Iterable,
+        Iterator,
+        Mapping,
+    )
     from types import TracebackType
 
     from outrider.client.access import (
@@ -43,6 +51,7 @@ if TYPE_CHECKING:
     )
     from outrider.client.audit import AuditEntry, AuditVerdict
     from outrider.client.dispatches import Dispatch, DispatchCommand, DispatchProgress, TargetPreview
+    from outrider.client.files import Download, FileInfo, Uploaded
     from outrider.client.logs import LogStep
     from outrider.client.schedules import Firing, Schedule
     from outrider.client.telemetry import MetricsHistory, MetricsStep
@@ -621,6 +630,48 @@ class Center:
     def recording(self, terminal_id: str) -> Iterator[bytes]:
         """A terminal's recording as asciicast, in pieces of any size."""
         return self._each(self._center.recording(terminal_id))
+
+    def file(self, agent_id: str, path: str, *, digest: bool = False, length: int | None = None) -> FileInfo:
+        """What is at a path of a host; with `digest` also the BLAKE3 of its content."""
+        return self._wait(self._center.file(agent_id, path, digest=digest, length=length))
+
+    def files(self, agent_id: str, path: str) -> Iterator[FileInfo]:
+        """The entries of a folder of a host, in the order of their names."""
+        return self._each(self._center.files(agent_id, path))
+
+    def download(
+        self, agent_id: str, path: str, *, start: int = 0, etag: str = "", archive: bool = False
+    ) -> Iterator[Download | bytes]:
+        """A file of a host, or a folder as tar.gz: first a Download, then its bytes."""
+        return self._each(self._center.download(agent_id, path, start=start, etag=etag, archive=archive))
+
+    def upload(  # noqa: PLR0913 - one for each part of the form
+        self,
+        agent_id: str,
+        dest: str,
+        content: AsyncIterable[bytes] | Iterable[bytes],
+        *,
+        size: int | None = None,
+        name: str = "",
+        mode: str | None = None,
+        owner: str | None = None,
+        overwrite: bool = True,
+        extract: bool = False,
+    ) -> Uploaded:
+        """Write a file of a host, whole or not at all. `content` is read in the client's own thread."""
+        return self._wait(
+            self._center.upload(
+                agent_id,
+                dest,
+                content,
+                size=size,
+                name=name,
+                mode=mode,
+                owner=owner,
+                overwrite=overwrite,
+                extract=extract,
+            )
+        )
 
     def audit(
         self,

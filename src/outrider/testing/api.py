@@ -40,6 +40,7 @@ from outrider.testing.api_alerts import FakeAlerts
 from outrider.testing.api_audit import FakeAudit
 from outrider.testing.api_commands import FakeCommand
 from outrider.testing.api_dispatches import FakeDispatches
+from outrider.testing.api_files import FakeFiles
 from outrider.testing.api_logs import FakeLogs
 from outrider.testing.api_telemetry import FakeTelemetry
 from outrider.testing.api_terminals import FakeTerminals
@@ -77,6 +78,7 @@ class FakeApi:
         self.work = FakeDispatches(self.agents, self._begin)
         self.log = FakeAudit()
         self.alerts = FakeAlerts()
+        self.files = FakeFiles(self.agents)
         self.logs = FakeLogs(self.agents)
         self.terminals = FakeTerminals(self.agents)
         self.telemetry = FakeTelemetry(self.agents)
@@ -201,6 +203,7 @@ class FakeApi:
             *self.work.routes(),
             *self.log.routes(),
             *self.alerts.routes(),
+            *self.files.routes(),
             *self.logs.routes(),
             *self.terminals.routes(),
             *self.telemetry.routes(),

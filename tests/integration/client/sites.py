@@ -8,12 +8,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from outrider.agent.policy import PolicyFile
+from outrider.agent.streams.files import FileStream
 from outrider.agent.streams.logs import LogStream
 from outrider.agent.streams.metrics import MetricsStream
 from outrider.agent.streams.terminal import TerminalStream
 from outrider.agent.terminals import Terminals
 from outrider.domain.command_states import CommandState
 from outrider.domain.telemetry.snapshot import Snapshot
+from outrider.engines.files.unfinished import Unfinished
 from outrider.engines.logs.journalctl import Journal
 from outrider.kit.clock import SystemClock
 from outrider.kit.tasks import Tasks
@@ -45,6 +47,12 @@ class FakeHost:
             await asyncio.sleep(0)
         run.say("stdout", stdout)
         run.end("succeeded" if exit_code == 0 else "failed", exit_code=exit_code)
+
+    @asynccontextmanager
+    async def disk(self) -> AsyncIterator[str]:
+        """Give a folder that is kept in memory."""
+        self._api.files.folders.add((self.agent_id, "/srv"))
+        yield "/srv"
 
     @asynccontextmanager
     async def log_file(self) -> AsyncIterator["FakeFile"]:
@@ -126,6 +134,15 @@ class RealHost:
             exit_code=exit_code,
             stdout=OutputEnd(total=len(data), data=data),
         )
+
+    @asynccontextmanager
+    async def disk(self) -> AsyncIterator[str]:
+        """Give a folder that the agent's own part works in; the host answers nothing else meanwhile."""
+        with TemporaryDirectory() as folder, TemporaryDirectory() as records:
+            policy = PolicyFile(Path(records) / "policy.toml")
+            kinds = {"files": FileStream(policy, Unfinished(Path(records)))}
+            async with serving(self._api, self._agent, self._link, kinds, policy):
+                yield folder
 
     @asynccontextmanager
     async def log_file(self) -> AsyncIterator["RealFile"]:

@@ -18,6 +18,7 @@ from outrider.client import (
     Dispatch,
     DispatchCommand,
     DispatchOutput,
+    Download,
     LogLine,
     Output,
     SecondFactorRequired,
@@ -26,6 +27,7 @@ from outrider.client import (
 )
 from outrider.client.terminal import TerminalEnded, TerminalOpened, TerminalWindow, open_terminal
 from outrider.domain.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated, UnknownType
+from outrider.domain.file_errors import FileExists
 from outrider.domain.terminals import TerminalOver
 
 
@@ -39,6 +41,10 @@ class Host(Protocol):
 
     async def answer(self, stdout: str, exit_code: int) -> None:
         """Take the next command, say this and end so."""
+        ...
+
+    def disk(self) -> AbstractAsyncContextManager[str]:
+        """A folder of the host that files may be put into, for the block."""
         ...
 
     def log_file(self) -> AbstractAsyncContextManager["LogFile"]:
@@ -324,6 +330,37 @@ class ApiSuite:
                 await anext(center.recording(opened.terminal))
             with pytest.raises(NotFound):
                 await _open(center, "agent_00000000000000000000", None)
+
+    async def test_files(self, site: Site) -> None:
+        """Uploaded, looked at, listed, downloaded whole and from a place on; what can't be is told."""
+        content = bytes(range(256)) * 1000
+        async with (
+            site.host(_name("web")) as host,
+            host.disk() as folder,
+            AsyncCenter(site.url, token=site.token) as center,
+        ):
+            sent = await center.upload(host.agent_id, folder, [content[:1000], content[1000:]], name="a b")
+            assert (sent.path, sent.size) == (f"{folder}/a b", len(content))
+            facts = await center.file(host.agent_id, sent.path, digest=True)
+            assert (facts.kind, facts.size, facts.blake3) == ("file", len(content), sent.blake3)
+            assert [each.name async for each in center.files(host.agent_id, folder)] == ["a b"]
+            for start in (0, 5000):
+                steps = [
+                    step
+                    async for step in center.download(
+                        host.agent_id, sent.path, start=start, etag=facts.etag or ""
+                    )
+                ]
+                assert steps[0] == Download(start=start, size=len(content), etag=facts.etag or "")
+                assert b"".join(step for step in steps if isinstance(step, bytes)) == content[start:]
+            with pytest.raises(FileExists):
+                await center.upload(host.agent_id, sent.path, [b"x"], size=1, overwrite=False)
+            with pytest.raises(NotFound):
+                await center.upload(host.agent_id, f"{folder}/no/file", [b"x"], size=1)
+            with pytest.raises(NotFound):
+                await center.file(host.agent_id, f"{folder}/nothing")
+            with pytest.raises(Invalid):
+                await center.file(host.agent_id, "relative")
 
     async def test_a_log(self, site: Site) -> None:
         """The last lines, then new ones; it goes on after any line; a file that is not there is an error."""
