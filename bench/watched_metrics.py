@@ -9,6 +9,7 @@ import asyncio
 import sys
 import time
 from functools import partial
+from typing import cast
 from urllib.parse import urlsplit
 
 from bench.rig.enrolment import Member, enrol
@@ -45,8 +46,8 @@ class _Reader(asyncio.Protocol):
         self._tail = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if isinstance(transport, asyncio.WriteTransport):
-            transport.write(self._request)
+        # uvloop's transports are of no class of asyncio's.
+        cast("asyncio.WriteTransport", transport).write(self._request)
 
     def data_received(self, data: bytes) -> None:
         self.bytes += len(data)
