@@ -12,6 +12,7 @@ from litestar.response.base import ASGIResponse
 
 from outrider.center.http.callers import Caller
 from outrider.domain.errors import Unauthenticated, Unavailable
+from outrider.domain.roles import Role
 from outrider.kit import logs
 from outrider.kit.clock import Clock
 from outrider.kit.supervise import Ready
@@ -19,6 +20,9 @@ from outrider.kit.tasks import Tasks
 
 CONFIRMED_EVERY: Final = 3.0
 """Seconds that an open stream may outlive its reader's session, API token, role or user."""
+_SHARED_FOR: Final = 1.0
+"""Seconds for which an answer holds for all streams of a session: a console has many, a script thousands."""
+_MOST_SHARED: Final = 4096
 
 log = logs.get(__name__)
 
@@ -46,6 +50,7 @@ class EventStreams:
         self._callers = callers
         self._clock = clock
         self._stopping = asyncio.Event()
+        self._confirmed: dict[tuple[str, Role], float] = {}
 
     async def serve(self, ready: Ready) -> None:
         """Let streams run until stopped."""
@@ -96,14 +101,20 @@ class EventStreams:
         """Return when the service stops, or the caller does not count any more."""
         while not self._stopping.is_set():
             try:
-                await self._clock.wait_for(self._stopping.wait(), CONFIRMED_EVERY)
+                await self._clock.wait_for(self._stopping.wait(), CONFIRMED_EVERY - _SHARED_FOR)
             except TimeoutError:
                 if not await self._still_counts(caller):
                     return
 
     async def _still_counts(self, caller: Caller) -> bool:
+        who, now = (caller.via, caller.role), self._clock.monotonic()
+        if now < self._confirmed.get(who, now):
+            return True
         try:
             await self._callers.confirm(caller)
+            if len(self._confirmed) >= _MOST_SHARED:
+                self._confirmed.clear()
+            self._confirmed[who] = now + _SHARED_FOR
         except Unauthenticated:
             return False
         except Unavailable as error:
