@@ -85,6 +85,7 @@ async def test_a_shell_in_a_window(lab: Lab) -> None:
         await shell.type("stty size; sleep 100\r")
         await shell.see(r"17 71\r\n")
         await shell.type("\x03")
+        await shell.see(r"\^C")  # it throws away what was typed ahead
         await shell.type("exit 9\r")
         assert (await shell.hear("ended"))["exit_code"] == 9
     row = await lab.until(shell.id, "ended")
