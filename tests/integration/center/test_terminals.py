@@ -345,7 +345,8 @@ async def test_a_recording(lab: Lab, mode: RecordingMode) -> None:
     assert ("s3cret" in typed) is (mode is RecordingMode.ALL)
     assert next(text for _, kind, text in lines if kind == "r") == "40x10"
     assert [time for time, _, _ in lines] == sorted(time for time, _, _ in lines)
-    assert await parts_of(lab.own.center.terminals._blobs, shell.id) == []  # noqa: SLF001 - the blobs of this center
+    blobs = lab.own.center.terminals._blobs  # noqa: SLF001 - the blobs of this center
+    assert await eventually(lambda: parts_of(blobs, shell.id), lambda parts: not parts) == []
     assert "terminal.replay" in await lab.audited(shell.id)
     assert (await lab.api.ask("GET", f"/api/terminals/{shell.id}/recording", role="operator")).status == 403
 

@@ -322,17 +322,22 @@ class TerminalService:
         async with self._store.read() as conn:
             row = await rows.terminal_with(conn, terminal_id)
             whole = await rows.recording_blob_of(conn, terminal_id)
-        keys = [whole] if whole is not None else await parts_of(self._blobs, row.id)
+        parts = [] if whole is not None else await parts_of(self._blobs, row.id)
+        # It may be put together in this moment: once the whole is there, parts go.
+        keys = [whole_key(row.id)] if await self._has(whole_key(row.id)) else parts
         if not keys:
             raise NotFound("The terminal was not recorded.", terminal_id=row.id)
-        try:
-            await self._blobs.size(keys[0])
-        except BlobMissing:
-            keys = [whole_key(row.id)]  # it was put together in this moment
         await self._store.writer.submit(
             NOTE_READINGS, Reading(terminal_id=row.id, username=row.username, by=caller.actor)
         )
         return _generate(self._blobs, keys)
+
+    async def _has(self, key: str) -> bool:
+        try:
+            await self._blobs.size(key)
+        except BlobMissing:
+            return False
+        return True
 
     async def _own(self, terminal_id: TerminalId, caller: Caller, *, or_admin: bool = False) -> TerminalRow:
         async with self._store.read() as conn:
