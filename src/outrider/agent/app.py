@@ -221,7 +221,7 @@ class Daemon:
             dial=door.stream,
             kinds={
                 "metrics": telemetry.stream,
-                file_stream.KIND: FileStream(policy, unfinished),
+                file_stream.KIND: FileStream(policy, unfinished, door.lanes),
                 "logs": LogStream(policy, self._journal, clock),
                 terminal_stream.KIND: TerminalStream(terminals, policy, runs_as=host.runs_as),
             },

@@ -1,5 +1,6 @@
 """Connections to the center: its addresses, the key that is shown, and the authority that is trusted."""
 
+import ssl
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -9,6 +10,7 @@ import aiohttp
 from outrider.agent import trust
 from outrider.agent.answers import AnswerTooLong, read_body
 from outrider.agent.enrolment_record import EnrolmentRecord
+from outrider.agent.lane import LaneDoor
 from outrider.agent.reports import ReportRefused
 from outrider.kit import logs
 from outrider.protocol.messages import MAX_FRAME
@@ -31,13 +33,16 @@ class CenterDoor:
         self._headers = {"X-Agent-Id": record.agent_id or "", "X-Agent-Key": record.agent_key}
         self._center_ca = center_ca
         self._session: aiohttp.ClientSession | None = None
+        self._context: ssl.SSLContext | None = None
 
     async def __aenter__(self) -> Self:
         """Prepare; nothing is dialled yet. Raises OSError or ssl.SSLError for a broken authority file."""
-        connector = None
+        connector = context = None
         if self._url.startswith("https:"):
             authority = self._center_ca.read_bytes()[:_MAX_CA] if self._center_ca.exists() else None
-            connector = aiohttp.TCPConnector(ssl=trust.client_context(authority))
+            context = trust.client_context(authority)
+            connector = aiohttp.TCPConnector(ssl=context)
+        self._context = context
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS)
         self._session = aiohttp.ClientSession(connector=connector, timeout=timeout, headers=self._headers)
         return self
@@ -56,6 +61,11 @@ class CenterDoor:
     async def stream(self) -> aiohttp.ClientWebSocketResponse:
         """Dial a stream. Raises aiohttp.ClientError or OSError."""
         return await self._dial("/api/agents/streams", MAX_STREAM_FRAME)
+
+    @property
+    def lanes(self) -> LaneDoor:
+        """What dials lanes, from threads."""
+        return LaneDoor(self._url, self._headers, self._context)
 
     async def report(self, body: bytes) -> bytes:
         """Post a report. Raises ReportRefused for any answer but 200, OSError or TimeoutError without one."""

@@ -78,6 +78,7 @@ from outrider.center.http.upgrades import Upgrades
 from outrider.center.link.endpoint import PATH, STREAMS_PATH, LinkEndpoint
 from outrider.center.link.host_streams import HostStreams
 from outrider.center.link.hub import Hub
+from outrider.center.link.lanes import LaneEndpoint, Lanes
 from outrider.center.link.streams import StreamEndpoint
 from outrider.center.listening import addresses, names, open_authority
 from outrider.center.live.log import EventLog
@@ -109,6 +110,7 @@ from outrider.kit.clock import Clock, SystemClock
 from outrider.kit.launch import ANNOUNCE_FD, PARENT_FD, ParentWatch, inherited_descriptor
 from outrider.kit.supervise import Ready, Service, Supervisor, run_until_signalled
 from outrider.kit.tasks import Tasks
+from outrider.protocol.lanes import PATH as LANES_PATH
 from outrider.protocol.messages import Watch
 
 MAX_BODY: Final = 1024 * 1024
@@ -184,8 +186,12 @@ class Center:
             keep_seconds=settings.metrics_days * _DAY,
             max_hosts=settings.metrics_hosts,
         )
+        self.lanes = Lanes()
         self.files = FileService(
-            store, self.host_streams, Spool(settings.home.expanduser() / "uploads", settings.uploads_bytes)
+            store,
+            self.host_streams,
+            self.lanes,
+            Spool(settings.home.expanduser() / "uploads", settings.uploads_bytes),
         )
         self.logs = LogService(store, self.host_streams, self.hub, Approved(store), clock)
         self.fleet = FleetService(
@@ -272,6 +278,7 @@ class Center:
         self.asgi: ASGIApp = Entry(
             counted,
             {
+                LANES_PATH: LaneEndpoint(side, self.lanes),
                 PATH: LinkEndpoint(side, self.hub, clock, heartbeat=settings.heartbeat),
                 STREAMS_PATH: StreamEndpoint(
                     side, {"output": OutputSink(store, reports, self.feed)}, self.host_streams, clock

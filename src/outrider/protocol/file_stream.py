@@ -7,6 +7,9 @@
   `Commit` nothing is left on the host.
 - `Unpack`: likewise, and the agent says `Packed`. What was unpacked before it broke off stays.
 
+With a lane offered (protocol.lanes) the bytes come on it instead, where the agent can dial it: a download's
+`Fetched` follows them on the stream, an upload's `Ready` says `by_lane`.
+
 Whatever goes wrong ends the stream with an error. Paths are bytes, since a host's names need not be text.
 """
 
@@ -16,6 +19,7 @@ import msgspec
 from msgspec import Meta
 
 from outrider.domain.files import MOST_LISTED, FileFacts, Placing
+from outrider.protocol.lanes import LaneOffer
 
 KIND: Final = "files"
 WINDOW: Final = 2 * 1024 * 1024
@@ -62,6 +66,7 @@ class Store(_Request, frozen=True, kw_only=True, tag="store"):
 
     dest: HostPath
     name: Name = b""
+    lane: LaneOffer | None = None
 
 
 class Unpack(_Request, frozen=True, kw_only=True, tag="unpack"):
@@ -86,6 +91,7 @@ class Range(msgspec.Struct, frozen=True, kw_only=True):
 
     start: Annotated[int, Meta(ge=0)]
     length: Annotated[int, Meta(ge=0)]
+    lane: LaneOffer | None = None
 
 
 class Fetched(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,6 +104,7 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
     """The host takes bytes now, for the file or folder that really is at `path`."""
 
     path: bytes
+    by_lane: bool = False
 
 
 class Commit(msgspec.Struct, frozen=True, kw_only=True):

@@ -19,6 +19,7 @@ import pytest
 from blake3 import blake3
 from yarl import URL
 
+from outrider.agent.lane import LaneDoor
 from outrider.agent.policy import PolicyFile
 from outrider.agent.streams.files import FileStream
 from outrider.engines.files.unfinished import Unfinished
@@ -116,9 +117,10 @@ async def a_site(tmp_path: Path, *, rules: str = "") -> AsyncIterator[Site]:
     folder.mkdir()
     policy.write_text(rules.format(folder=folder))
     rules_file = PolicyFile(policy, owner=os.getuid())
-    kinds = {"files": FileStream(rules_file, Unfinished(records))}
     async with own_center(tmp_path / "center") as own:
         agent = await enrol(own.api)
+        lanes = LaneDoor(own.url, agent.headers, None)
+        kinds = {"files": FileStream(rules_file, Unfinished(records), lanes)}
         async with agent.linked(own.api) as link, serving(own.api, agent, link, kinds, rules_file):
             yield Site(own, agent, folder, records)
 

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from outrider.agent.lane import LaneDoor
 from outrider.agent.policy import PolicyFile
 from outrider.agent.streams.files import FileStream
 from outrider.agent.streams.logs import LogStream
@@ -140,7 +141,8 @@ class RealHost:
         """Give a folder that the agent's own part works in; the host answers nothing else meanwhile."""
         with TemporaryDirectory() as folder, TemporaryDirectory() as records:
             policy = PolicyFile(Path(records) / "policy.toml")
-            kinds = {"files": FileStream(policy, Unfinished(Path(records)))}
+            lanes = LaneDoor(self._api.url, self._agent.headers, None)
+            kinds = {"files": FileStream(policy, Unfinished(Path(records)), lanes)}
             async with serving(self._api, self._agent, self._link, kinds, policy):
                 yield folder
 

@@ -1,5 +1,6 @@
 """The stream of this host's files: looked at, sent, packed, taken in."""
 
+import asyncio
 import fcntl
 import os
 from collections.abc import Iterator
@@ -9,8 +10,9 @@ from typing import BinaryIO, Final
 import msgspec
 from blake3 import blake3
 
+from outrider.agent.lane import Lane, LaneDoor
 from outrider.agent.policy import PolicyFile
-from outrider.domain.errors import Invalid, LinkFault
+from outrider.domain.errors import Invalid, LinkFault, StreamLost
 from outrider.domain.files import FileKind, Packed
 from outrider.engines.files.facts import digest_of, list_folder, look_at
 from outrider.engines.files.packing import Packing
@@ -19,6 +21,8 @@ from outrider.engines.files.rooted import Roots
 from outrider.engines.files.unfinished import Unfinished
 from outrider.engines.files.unpacking import Unpacking
 from outrider.engines.files.writing import FileUpload
+from outrider.kit import logs
+from outrider.kit.tasks import Tasks
 from outrider.kit.worker import Worker
 from outrider.protocol.file_stream import (
     KIND,
@@ -36,10 +40,14 @@ from outrider.protocol.file_stream import (
     Store,
     Unpack,
 )
+from outrider.protocol.lanes import LaneOffer
 from outrider.protocol.open_stream import OpenStream
+
+log = logs.get(__name__)
 
 _LISTING_BYTES: Final = 192 * 1024
 _ENTRY_BYTES: Final = 200
+_LANE_BLOCK: Final = 512 * 1024
 _PIPE_BYTES: Final = 1024 * 1024
 
 
@@ -49,10 +57,11 @@ class FileStream:
     ability = KIND
     window = WINDOW
 
-    def __init__(self, policy: PolicyFile, unfinished: Unfinished) -> None:
-        """Take the host's own rules, and where writes under way are remembered."""
+    def __init__(self, policy: PolicyFile, unfinished: Unfinished, lanes: LaneDoor) -> None:
+        """Take the host's own rules, where writes under way are remembered, and what dials lanes."""
         self._policy = policy
         self._unfinished = unfinished
+        self._lanes = lanes
 
     async def serve(self, request: msgspec.Raw, stream: OpenStream) -> None:
         """Do what is asked. Raises what the engine raises, `LinkFault` for an unfit request."""
@@ -68,7 +77,7 @@ class FileStream:
                 case ListFolder():
                     await _list(wanted, roots, worker, stream)
                 case Fetch():
-                    await _fetch(wanted, roots, worker, stream)
+                    await self._fetch(wanted, roots, worker, stream)
                 case Pack():
                     await _pack(wanted, roots, worker, stream)
                 case Store():
@@ -82,7 +91,12 @@ class FileStream:
     async def _store(self, wanted: Store, roots: Roots, worker: Worker, stream: OpenStream) -> None:
         dest, name = os.fsdecode(wanted.dest), os.fsdecode(wanted.name)
         upload = await worker.hold(partial(FileUpload, roots, self._unfinished, dest, name))
-        await stream.say(Ready(path=os.fsencode(upload.path)))
+        lane = await self._lane(wanted.lane, worker)
+        await stream.say(Ready(path=os.fsencode(upload.path), by_lane=lane is not None))
+        if lane is not None:
+            commit = await _take_by_lane(lane, upload, worker, stream)
+            await stream.say(await worker.call(partial(upload.finish, commit.placing)))
+            return
         taken = _Taken(stream)
         writing = None
         while pieces := await taken.next_block():
@@ -94,6 +108,37 @@ class FileStream:
             await writing
         commit = taken.commit()
         await stream.say(await worker.call(partial(upload.finish, commit.placing)))
+
+    async def _lane(self, offer: LaneOffer | None, worker: Worker) -> Lane | None:
+        """Dial the lane that was offered; None without one, or where none gets through."""
+        if offer is None:
+            return None
+        try:
+            return await worker.hold(partial(self._lanes.dial, offer))
+        except OSError as error:
+            log.warning("a lane can't be dialled: the stream carries the file", reason=str(error))
+            return None
+
+    async def _fetch(self, wanted: Fetch, roots: Roots, worker: Worker, stream: OpenStream) -> None:
+        reader = await worker.hold(partial(FileReader, roots, os.fsdecode(wanted.path)))
+        await stream.say(reader.opened)
+        part = await stream.hear(Range)
+        if part is None:
+            return
+        reader.restrict(part.start, part.length)
+        lane = await self._lane(part.lane, worker)
+        if lane is None:
+            await _send_pieces(reader, worker, stream)
+            return
+        try:
+            digest = await worker.call(partial(_send_all, reader, lane))
+            await stream.say(Fetched(digest=digest))
+            # Closed by the center: closing here could throw away what has not arrived there.
+            await worker.call(lane.drain)
+        except OSError as error:
+            raise StreamLost(f"The lane to the center broke: {error}.") from error
+        finally:
+            lane.abort()
 
     async def _unpack(self, wanted: Unpack, roots: Roots, worker: Worker, stream: OpenStream) -> None:
         dest = os.fsdecode(wanted.dest)
@@ -173,13 +218,7 @@ async def _list(wanted: ListFolder, roots: Roots, worker: Worker, stream: OpenSt
     await stream.say(Listing(entries=tuple(entries[:kept]), more=more or kept < len(entries)))
 
 
-async def _fetch(wanted: Fetch, roots: Roots, worker: Worker, stream: OpenStream) -> None:
-    reader = await worker.hold(partial(FileReader, roots, os.fsdecode(wanted.path)))
-    await stream.say(reader.opened)
-    part = await stream.hear(Range)
-    if part is None:
-        return
-    reader.restrict(part.start, part.length)
+async def _send_pieces(reader: FileReader, worker: Worker, stream: OpenStream) -> None:
     digest = blake3()
 
     def read(buffer: memoryview) -> int:
@@ -219,6 +258,48 @@ def _gather(blocks: Iterator[bytes]) -> bytes:
         if size >= BLOCK:
             break
     return b"".join(pieces)
+
+
+def _send_all(reader: FileReader, lane: Lane) -> str:
+    """Send what is to be read; returns its digest. Raises OSError for the lane, or what the reader raises."""
+    digest = blake3()
+    buffer = memoryview(bytearray(_LANE_BLOCK))
+    while size := reader.read_into(buffer):
+        digest.update(buffer[:size])
+        lane.send(buffer[:size])
+    lane.finish()
+    return digest.hexdigest()
+
+
+async def _take_by_lane(lane: Lane, upload: FileUpload, worker: Worker, stream: OpenStream) -> Commit:
+    """Write what comes on the lane, and return the center's word that this was all."""
+    taking = worker.call(partial(_write_lane, lane, upload))
+    try:
+        async with Tasks("upload") as tasks:
+            hearing = tasks.start("commit", stream.hear(Commit))
+            # A disk that is full is told at once, not when all has been sent.
+            await asyncio.wait((taking, hearing), return_when=asyncio.FIRST_COMPLETED)
+            if not hearing.done():
+                taken = await taking
+            commit = await hearing
+            if commit is None:
+                raise Invalid("The center broke the upload off.")
+            taken = await taking
+    except OSError as error:
+        raise StreamLost(f"The lane from the center broke: {error}.") from error
+    finally:
+        lane.abort()
+    if taken != commit.size:
+        raise LinkFault("The center sent another number of bytes than it says.")
+    return commit
+
+
+def _write_lane(lane: Lane, upload: FileUpload) -> int:
+    taken = 0
+    while (pieces := lane.receive()) is not None:
+        upload.write(pieces)
+        taken += sum(map(len, pieces))
+    return taken
 
 
 def _pipe() -> tuple[BinaryIO, BinaryIO]:

@@ -30,6 +30,9 @@ class Leaving(Protocol):
         ...
 
 
+Bytes = bytes | memoryview
+
+
 class Exchange:
     """One answer as it is sent: begun once, then bytes, whose reader may go at any moment."""
 
@@ -47,7 +50,7 @@ class Exchange:
         """Send the last bytes."""
         await self._send({"type": "http.response.body", "body": body, "more_body": False})
 
-    async def send_all(self, pieces: AsyncGenerator[bytes, None], source: Leaving) -> str:
+    async def send_all(self, pieces: AsyncGenerator[Bytes, None], source: Leaving) -> str:
         """Send pieces to their end, and return an empty text, or why not all came.
 
         When the host fails in the middle the connection is cut: nobody takes what has come for all.
@@ -56,7 +59,9 @@ class Exchange:
             leaving = tasks.start("reader gone", self._leave_when_gone(source))
             try:
                 async for piece in pieces:
-                    await self._send({"type": "http.response.body", "body": piece, "more_body": True})
+                    # uvicorn takes views as it takes bytes; the types of ASGI know bytes alone.
+                    body = cast("bytes", piece)
+                    await self._send({"type": "http.response.body", "body": body, "more_body": True})
             except OutriderError as error:
                 if leaving.done():
                     return "reader_gone"
@@ -205,7 +210,7 @@ def _about(opened: Opened) -> dict[str, str]:
     }
 
 
-async def _with_first(first: bytes, others: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+async def _with_first(first: bytes, others: AsyncGenerator[bytes, None]) -> AsyncGenerator[Bytes, None]:
     async with aclosing(others):
         yield first
         async for piece in others:

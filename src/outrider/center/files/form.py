@@ -43,8 +43,9 @@ FormEvent = FileBegins | bytes | FileEnds
 class UploadForm:
     """Reads one form: `feed` it the body, then `finish`. `fields` fills up on the way."""
 
-    def __init__(self, content_type: str) -> None:
-        """Take the request's Content-Type. Raises Invalid when it announces no form."""
+    def __init__(self, content_type: str, size: int | None = None) -> None:
+        """Take the request's Content-Type and length. Raises Invalid when it announces no form."""
+        self.size = size
         kind, options = parse_options_header(content_type)
         boundary = options.get("boundary", "")
         if kind != "multipart/form-data" or not 0 < len(boundary) <= _MOST_BOUNDARY:

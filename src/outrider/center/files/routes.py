@@ -87,7 +87,9 @@ async def upload(agent_id: FromPath[str], request: Asked, files: Files) -> Uploa
     Also `mode`, `owner`, `overwrite` and `extract` (`tar.gz`: a folder).
     """
     content_type = request.headers.get("content-type", "")
-    return await files.upload(AgentId(agent_id), content_type, _body(request), request.user.actor)
+    return await files.upload(
+        AgentId(agent_id), content_type, request.content_length, _body(request), request.user.actor
+    )
 
 
 def _path_of(request: Asked, text: str) -> bytes:

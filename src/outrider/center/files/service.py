@@ -1,5 +1,6 @@
 """The files' abilities. Every byte passes through here on a stream of the host, and none of them stays."""
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Final, Protocol, TypeVar
@@ -11,13 +12,16 @@ from outrider.center.files.names import encoded, shown
 from outrider.center.files.spool import Spool, SpooledFile
 from outrider.center.files.views import FileView, Listing, Uploaded, view_of
 from outrider.center.files.writes import NOTE_FILE_WORK, FileWork
+from outrider.center.http.lane import Lane
 from outrider.center.link.host_streams import HostStreams
+from outrider.center.link.lanes import ExpectedLane, Lanes
 from outrider.center.store.engine import Store
 from outrider.domain.actors import Actor
 from outrider.domain.errors import Invalid, LinkFault, OutriderError
 from outrider.domain.file_errors import NotAFile
 from outrider.domain.files import FileFacts, Opened, Packed, Placing, Written
 from outrider.domain.ids import AgentId
+from outrider.kit.tasks import Tasks
 from outrider.kit.worker import Worker
 from outrider.protocol import file_stream
 from outrider.protocol.file_stream import (
@@ -37,24 +41,59 @@ from outrider.protocol.file_stream import (
 from outrider.protocol.file_stream import (
     Store as StoreFile,
 )
+from outrider.protocol.lanes import WORTH
 from outrider.protocol.open_stream import OpenStream
 
 T = TypeVar("T")
 
 MOST_PATH: Final = 4095
+MOST_NAME: Final = 1024
 
 
 class HostFile:
     """A file of a host that is open to be downloaded."""
 
-    def __init__(self, stream: OpenStream, opened: Opened) -> None:
+    def __init__(self, stream: OpenStream, opened: Opened, agent_id: AgentId, lanes: Lanes) -> None:
         self._stream = stream
+        self._agent_id = agent_id
+        self._lanes = lanes
         self.opened = opened
         self.digest = ""
 
-    async def pieces(self, start: int, length: int) -> AsyncGenerator[bytes, None]:
+    async def pieces(self, start: int, length: int) -> AsyncGenerator[bytes | memoryview, None]:
         """Give these bytes of it, all of them or an error: FileChanged, StreamLost and the like."""
-        await self._stream.say(Range(start=start, length=length))
+        if length < WORTH:
+            await self._stream.say(Range(start=start, length=length))
+            async for piece in self._by_stream(length):
+                yield piece
+            return
+        with self._lanes.expected(self._agent_id) as expected:
+            await self._stream.say(Range(start=start, length=length, lane=expected.offer))
+            async with Tasks("download") as tasks:
+                # The host says why it fails on the stream, at any moment.
+                hearing = tasks.start("hear", self._stream.receive())
+                await asyncio.wait((expected.came, hearing), return_when=asyncio.FIRST_COMPLETED)
+                if not expected.came.done():
+                    first = hearing.result()
+                    if not isinstance(first, bytes):
+                        raise LinkFault("The host did not send the file.")
+                    yield first
+                    async for piece in self._by_stream(length - len(first)):
+                        yield piece
+                    return
+                lane = expected.came.result()
+                left = length
+                while left and (part := await lane.receive()) is not None:
+                    if len(part) > left:
+                        raise LinkFault("The host sent more bytes than were asked for.")
+                    left -= len(part)
+                    yield part
+                last = await hearing
+                if left or not isinstance(last, msgspec.Raw):
+                    raise LinkFault("The host sent another number of bytes than was asked for.")
+                self.digest = msgspec.msgpack.decode(last, type=Fetched).digest
+
+    async def _by_stream(self, length: int) -> AsyncGenerator[bytes, None]:
         left = length
         while left:
             piece = await self._stream.read()
@@ -93,10 +132,11 @@ class HostArchive:
 class FileService:
     """Looks at, brings and takes hosts' files."""
 
-    def __init__(self, store: Store, host_streams: HostStreams, spool: Spool) -> None:
+    def __init__(self, store: Store, host_streams: HostStreams, lanes: Lanes, spool: Spool) -> None:
         """Take the parts."""
         self._store = store
         self._host_streams = host_streams
+        self._lanes = lanes
         self._spool = spool
 
     async def look_at(self, agent_id: AgentId, path: bytes, *, digest: bool, length: int | None) -> FileView:
@@ -126,7 +166,7 @@ class FileService:
             except NotAFile as error:
                 advice = "Ask for it with archive=tar.gz, or for files/list."
                 raise NotAFile(f"{error.detail} {advice}", **error.fields) from error
-            yield HostFile(stream, opened)
+            yield HostFile(stream, opened, agent_id, self._lanes)
 
     @asynccontextmanager
     async def pack(self, agent_id: AgentId, path: bytes) -> AsyncIterator[HostArchive]:
@@ -141,13 +181,19 @@ class FileService:
         )
 
     async def upload(
-        self, agent_id: AgentId, content_type: str, body: AsyncIterator[bytes], by: Actor
+        self,
+        agent_id: AgentId,
+        content_type: str,
+        length: int | None,
+        body: AsyncIterator[bytes],
+        by: Actor,
     ) -> Uploaded:
         """Take in a form and put its file on a host; when this returns it is in its place, durably.
 
-        Raises Invalid for a broken form, NoSpace, and what the host says; then nothing is left there.
+        `length` is that of the form, where its sender says it. Raises Invalid for a broken form, NoSpace, and
+        what the host says; then nothing is left there.
         """
-        form = UploadForm(content_type)
+        form = UploadForm(content_type, length)
         async with AsyncExitStack() as stack:
             upload = _Upload(self, agent_id, form, by, stack)
             async for data in body:
@@ -162,13 +208,22 @@ class FileService:
         """Open the way of an upload to its host."""
         dest = _checked(form.dest or b"")
         placing = form.placing()
-        wanted: FileRequest = (
-            Unpack(dest=dest, placing=placing) if form.extracts else StoreFile(dest=dest, name=name[:1024])
-        )
+        expected: ExpectedLane | None = None
+        wanted: FileRequest
+        if form.extracts:
+            wanted = Unpack(dest=dest, placing=placing)
+        else:
+            if form.size is None or form.size >= WORTH:
+                expected = stack.enter_context(self._lanes.expected(agent_id))
+            wanted = StoreFile(
+                dest=dest, name=name[:MOST_NAME], lane=None if expected is None else expected.offer
+            )
         stream = await stack.enter_async_context(self._open(agent_id, wanted))
-        path = (await _heard(stream, Ready)).path
-        await self.note(agent_id, "file.upload", by, path=shown(path), **_told(placing))
-        return _ToHost(stream, path, fixed=placing if form.extracts else None)
+        ready = await _heard(stream, Ready)
+        await self.note(agent_id, "file.upload", by, path=shown(ready.path), **_told(placing))
+        # A host says `by_lane` after it has dialled: it is here.
+        lane = await expected.came if expected is not None and ready.by_lane else None
+        return _ToHost(stream, lane, ready.path, fixed=placing if form.extracts else None)
 
     def spooled(self, worker: Worker) -> SpooledFile:
         """Start to hold an upload here."""
@@ -187,18 +242,26 @@ class _Target(Protocol):
 class _ToHost:
     """An upload on its way to the host."""
 
-    def __init__(self, stream: OpenStream, path: bytes, *, fixed: Placing | None) -> None:
+    def __init__(self, stream: OpenStream, lane: Lane | None, path: bytes, *, fixed: Placing | None) -> None:
         self._stream = stream
+        self._lane = lane
         self._fixed = fixed
         self._size = 0
         self.path = path
 
     async def write(self, data: bytes) -> None:
         self._size += len(data)
-        await self._stream.send(data)
+        if self._lane is None:
+            await self._stream.send(data)
+        elif not await self._lane.send(data):
+            # The host says why on the stream.
+            await _heard(self._stream, Written)
+            raise LinkFault("The host stopped taking the file.")
 
     async def finish(self, placing: Placing) -> Uploaded:
         """Have the file put in its place."""
+        if self._lane is not None:
+            await self._lane.finish()
         await self._stream.say(Commit(size=self._size, placing=placing))
         if self._fixed is None:
             written = await _heard(self._stream, Written)

@@ -15,6 +15,7 @@ from urllib.parse import unquote
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
+from outrider.center.http.lane import EXTENSION, Lane
 from outrider.kit import logs
 from outrider.kit import websocket_frames as frames
 from outrider.kit.websocket_frames import Closing, FrameReader, Message, Opcode, Ping, WebSocketFault
@@ -44,6 +45,7 @@ class WebSocketProtocol(asyncio.Protocol):
         "_closing",
         "_config",
         "_is_gone",
+        "_lane",
         "_loop",
         "_reader",
         "_reading_paused",
@@ -82,6 +84,8 @@ class WebSocketProtocol(asyncio.Protocol):
         self._unanswered: bytes | None = None
         self._reading_paused = False
         self._closing = False
+        # What takes all that comes, once the application has made a lane of the connection.
+        self._lane: Lane | None = None
         self._is_gone = False
         self._close_timer: asyncio.TimerHandle | None = None
 
@@ -99,6 +103,9 @@ class WebSocketProtocol(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take the request's head first, as uvicorn gives it, then frames."""
+        if self._lane is not None:
+            self._lane.fed(data)
+            return
         if self._scope is None:
             self._shake_hands(data)
             return
@@ -117,11 +124,15 @@ class WebSocketProtocol(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """Let senders wait: the other side does not read."""
+        if self._lane is not None:
+            self._lane.full()
         if self._sending is None:
             self._sending = self._loop.create_future()
 
     def resume_writing(self) -> None:
         """Let senders go on."""
+        if self._lane is not None:
+            self._lane.free()
         sending, self._sending = self._sending, None
         if sending is not None and not sending.done():
             sending.set_result(None)
@@ -132,6 +143,8 @@ class WebSocketProtocol(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the application, and whoever waits."""
         self._is_gone = True
+        if self._lane is not None:
+            self._lane.gone()
         self._state.connections.discard(self)
         if self._close_timer is not None:
             self._close_timer.cancel()
@@ -194,8 +207,15 @@ class WebSocketProtocol(asyncio.Protocol):
             "headers": headers,
             "subprotocols": [part.strip() for each in offered for part in each.split(",")],
             "state": self.app_state.copy(),
-            "extensions": {"websocket.http.response": {}},
+            "extensions": {"websocket.http.response": {}, EXTENSION: {"open": self._open_lane}},
         }
+
+    def _open_lane(self) -> Lane:
+        """Make a lane of an accepted connection: no frame of it is looked at here any more."""
+        if self._transport is None or self._accept is not None or self._closing:
+            raise Disconnected("the connection is gone")
+        self._lane = Lane(self._transport)
+        return self._lane
 
     async def _run(self) -> None:
         """Run the application for this connection."""
