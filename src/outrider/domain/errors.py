@@ -24,6 +24,8 @@ Families that belong to one feature subclass these beside that feature.
 """
 
 from collections.abc import Mapping
+from itertools import islice
+from math import isfinite
 from typing import Any, ClassVar, Final
 
 
@@ -143,17 +145,41 @@ class LinkRefused(LinkFault):
 
 _NEVER_TOLD: Final = (Unauthenticated, LinkFault)
 _LONGEST_DETAIL: Final = 2_000
+_MOST_FIELDS: Final = 50
+_LONGEST_FIELD: Final = 2_000
+_OWN_WORDS: Final = frozenset({"self", "detail"})
 
 
 def told(code: str, detail: str, fields: Mapping[str, Any]) -> OutriderError:
     """Make the error that the other side of a stream has told of, by its code.
 
-    A code nobody knows here, or one that would say something of who asks, becomes a `HostFault`.
+    A code nobody knows here, or one that would say something of who asks, becomes a `HostFault`. Of `fields`
+    only what every answer can carry is kept: some short texts, finite numbers, and lists of these.
     """
     kind = _by_code(OutriderError, code)
     if kind is None or issubclass(kind, _NEVER_TOLD) or kind.__init__ is not OutriderError.__init__:
         kind = HostFault
-    return kind(detail[:_LONGEST_DETAIL], **{name: fields[name] for name in fields if name != "detail"})
+    return kind(detail[:_LONGEST_DETAIL], **_facts(fields))
+
+
+def _facts(fields: Mapping[str, Any]) -> dict[str, Any]:
+    named = islice(fields.items(), _MOST_FIELDS)
+    return {
+        name[:_LONGEST_FIELD]: _cut(value)
+        for name, value in named
+        if name not in _OWN_WORDS
+        and (_is_plain(value) or (isinstance(value, list) and all(_is_plain(each) for each in value)))
+    }
+
+
+def _is_plain(value: object) -> bool:
+    return value is None or isinstance(value, str | int) or (isinstance(value, float) and isfinite(value))
+
+
+def _cut(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_cut(each) for each in value[:_MOST_FIELDS]]
+    return value[:_LONGEST_FIELD] if isinstance(value, str) else value
 
 
 def _by_code(root: type[OutriderError], code: str) -> type[OutriderError] | None:

@@ -22,6 +22,7 @@ from outrider.kit import logs
 log = logs.get(__name__)
 
 MEDIA_TYPE: Final = "application/problem+json"
+_LONGEST_RETRY: Final = 86_400
 
 STATUS: Final[dict[type[errors.OutriderError], int]] = {
     errors.Invalid: 400,
@@ -76,10 +77,12 @@ def answer(status: int, code: str, detail: str, fields: dict[str, Any] | None = 
     headers = {}
     if status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
-    if fields and "retry_after" in fields:
-        headers["Retry-After"] = str(max(1, round(float(fields["retry_after"]))))
-    if fields and status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-        headers["Content-Range"] = f"bytes */{fields['size']}"
+    # An error may have been told by a host: its fields are what it likes.
+    retry_after, size = (fields or {}).get("retry_after"), (fields or {}).get("size")
+    if isinstance(retry_after, int | float):
+        headers["Retry-After"] = str(min(max(1, round(retry_after)), _LONGEST_RETRY))
+    if isinstance(size, int) and status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+        headers["Content-Range"] = f"bytes */{size}"
     problem = Problem(
         title=HTTPStatus(status).phrase, status=status, code=code, detail=detail, fields=fields or {}
     )
