@@ -17,20 +17,8 @@ from litestar.exceptions import HTTPException
 from litestar.types import ASGIApp
 
 from outrider import __version__
-from outrider.center.access.authentication import Authentication
-from outrider.center.access.hashing import Hashing
-from outrider.center.access.known import KnownCallers
-from outrider.center.access.oidc import Providers
-from outrider.center.access.own_password import OwnPasswords
+from outrider.center.access.access import Access
 from outrider.center.access.routes import router as access_routes
-from outrider.center.access.second_factor import SecondFactors
-from outrider.center.access.sessions import Sessions
-from outrider.center.access.sign_in import SignIn
-from outrider.center.access.signing import Signing
-from outrider.center.access.stream_tokens import StreamTokens
-from outrider.center.access.throttle import Throttle
-from outrider.center.access.tokens import ApiTokens
-from outrider.center.access.users import Users
 from outrider.center.alerts.alerts import Alerts
 from outrider.center.alerts.routes import router as alert_routes
 from outrider.center.announcement import Announcement, FirstUser
@@ -38,34 +26,19 @@ from outrider.center.audit.routes import router as audit_routes
 from outrider.center.audit.service import AuditService
 from outrider.center.blobs import Blobs, open_blobs
 from outrider.center.bus import open_bus
-from outrider.center.commands.accept import AcceptCommands
 from outrider.center.commands.agent_side import AgentSide
-from outrider.center.commands.delivery import Delivery
-from outrider.center.commands.expiry import Expiry, Resending
-from outrider.center.commands.feed import Feed
-from outrider.center.commands.follow import Following
-from outrider.center.commands.output_stream import OutputSink
-from outrider.center.commands.outputs import Archive, Outputs
-from outrider.center.commands.polling import PollingService
-from outrider.center.commands.reports import TakeReports
+from outrider.center.commands.commands import Commands
 from outrider.center.commands.routes import router as command_routes
-from outrider.center.commands.service import CommandService
-from outrider.center.commands.steps import LOSE_HOSTS, LostHost
-from outrider.center.dispatches.follow import DispatchFollowing
+from outrider.center.dispatches.dispatches import Dispatches
 from outrider.center.dispatches.routes import router as dispatch_routes
-from outrider.center.dispatches.runner import DispatchRunner
-from outrider.center.dispatches.service import DispatchService
-from outrider.center.dispatches.writes import AdvanceDispatches, CreateDispatches, HoldAgain, Release
 from outrider.center.files.routes import router as file_routes
 from outrider.center.files.service import FileService
 from outrider.center.files.spool import Spool
 from outrider.center.fleet.approval import Approved
-from outrider.center.fleet.link_writes import Departure
 from outrider.center.fleet.presence import Presence
 from outrider.center.fleet.routes import router as fleet_routes
 from outrider.center.fleet.service import FleetService
 from outrider.center.fleet.target_routes import router as target_routes
-from outrider.center.fleet.targets import resolve
 from outrider.center.health.routes import Counted
 from outrider.center.health.routes import router as health_routes
 from outrider.center.health.service import HealthService
@@ -85,7 +58,7 @@ from outrider.center.live.log import EventLog
 from outrider.center.live.routes import router as live_routes
 from outrider.center.logs.routes import router as log_routes
 from outrider.center.logs.service import LogService
-from outrider.center.process import keep_large_buffers_apart, raise_file_limit
+from outrider.center.process import keep_large_buffers_apart, let_threads_in, raise_file_limit
 from outrider.center.schedules.routes import router as schedule_routes
 from outrider.center.schedules.service import ScheduleService
 from outrider.center.security.authority import Authority, ServerCertificate
@@ -93,7 +66,6 @@ from outrider.center.security.renewal import CertificateRenewal
 from outrider.center.security.sealing import Sealer, load_master_key
 from outrider.center.settings import CenterSettings, read_settings
 from outrider.center.standing import Standing
-from outrider.center.store.connection import Connection
 from outrider.center.store.database import StoreUnusable
 from outrider.center.store.engine import Store, open_store
 from outrider.center.store.retention import Keep, Retention
@@ -104,14 +76,12 @@ from outrider.center.terminal.routes import SOCKETS
 from outrider.center.terminal.routes import router as terminal_routes
 from outrider.center.terminal.service import TerminalService
 from outrider.domain.errors import OutriderError
-from outrider.domain.ids import AgentId, CommandId
 from outrider.kit import config, logs
 from outrider.kit.clock import Clock, SystemClock
 from outrider.kit.launch import ANNOUNCE_FD, PARENT_FD, ParentWatch, inherited_descriptor
 from outrider.kit.supervise import Ready, Service, Supervisor, run_until_signalled
 from outrider.kit.tasks import Tasks
 from outrider.protocol.lanes import PATH as LANES_PATH
-from outrider.protocol.messages import Watch
 
 MAX_BODY: Final = 1024 * 1024
 REPLICA: Final = "center"
@@ -126,7 +96,7 @@ log = logs.get(__name__)
 class Center:
     """All parts of a running center, wired."""
 
-    def __init__(  # noqa: PLR0915 (the parts of a center, one after the other)
+    def __init__(
         self,
         settings: CenterSettings,
         clock: Clock,
@@ -148,24 +118,10 @@ class Center:
         self.event_log = EventLog(store, self.bus, clock)
         pins = authority.pins() if authority else frozenset()
 
-        known, hashing, throttle = KnownCallers(clock), Hashing(), Throttle(clock)
-        signing = Signing(store, sealer)
-        self.authentication = Authentication(store, clock, signing, known, StreamTokens(clock))
-        self.event_streams = EventStreams(self.authentication, clock)
-        self.own_passwords = OwnPasswords(store, hashing, throttle, known)
-        self.second_factors = SecondFactors(store, clock, sealer, self.own_passwords, known)
-        self.sign_in = SignIn(
-            store,
-            clock,
-            hashing,
-            throttle,
-            self.second_factors,
-            session_seconds=settings.session_hours * 3600,
+        self.access = Access(
+            store, clock, sealer, session_seconds=settings.session_hours * 3600, oidc=settings.oidc
         )
-        self.sessions = Sessions(store, clock, known)
-        self.users = Users(store, clock, hashing, known)
-        self.api_tokens = ApiTokens(store, clock, signing, known)
-        self.providers = Providers(store, clock, self.sign_in, throttle, known, settings.oidc)
+        self.event_streams = EventStreams(self.access.authentication, clock)
         self.presence = Presence(
             store,
             self.hub,
@@ -175,7 +131,7 @@ class Center:
             position=standing.seen,
             restored=standing.was_restored,
         )
-        self.delivery = Delivery(store, self.hub)
+        self.commands = Commands(store, self.hub, self.presence, blobs, clock)
         self.host_streams = HostStreams(self.hub, clock, Approved(store))
         self.telemetry = Telemetry(
             store,
@@ -201,49 +157,14 @@ class Center:
             blobs,
             clock,
             pins=pins,
-            on_approved=self.delivery.wake,
+            on_approved=self.commands.delivery.wake,
             on_barred=self.host_streams.end_all,
             snapshot_of=self.telemetry.latest.of,
         )
-        self.feed = Feed(self._watch)
-        self.outputs = Outputs(store, blobs)
-        self.archive = Archive(store, blobs, clock)
-        reports = TakeReports(self.feed, self.archive.wake)
-        self.commands = CommandService(
-            store,
-            self.delivery,
-            self.feed,
-            self.outputs,
-            AcceptCommands(self.presence.takes_orders, self.delivery.send),
-            clock,
-        )
-        release = Release(
-            self.presence.takes_orders, self.presence.counts_as_there, self.delivery.send_all, self._wake
-        )
-        self.dispatches = DispatchService(
-            store,
-            CreateDispatches(release),
-            self.commands,
-            self.delivery,
-            self._resolve,
-            clock,
-            heard_since=self.presence.heard_since,
-        )
-        self.dispatch_runner = DispatchRunner(
-            store,
-            AdvanceDispatches(release),
-            HoldAgain(release),
-            clock,
-            heard_since=self.presence.heard_since,
-        )
-        self.dispatch_following = DispatchFollowing(
-            store, self.dispatches, self.dispatch_runner, self.feed, self.outputs, clock
-        )
-        self.schedules = ScheduleService(store, self.dispatches, clock)
+        self.dispatches = Dispatches(store, self.commands, self.presence, clock, self.tasks)
+        self.schedules = ScheduleService(store, self.dispatches.service, clock)
         self.alerts = Alerts(store, self.presence, clock, sealer, public_url=settings.public_url)
         self.telemetry.intake.observe(self.alerts.observe_minutes)
-        self.following = Following(store, self.commands, self.feed, self.outputs, clock)
-        self.polling = PollingService(store, self.presence, self.hub, self.delivery, reports, clock)
         self.terminals = TerminalService(
             store,
             self.host_streams,
@@ -256,8 +177,6 @@ class Center:
         )
         self.audit = AuditService(store)
         self.health = HealthService(store, self.hub, self.fleet, self.telemetry.figures, standing)
-        self.expiry = Expiry(store, self.feed, clock)
-        self.resending = Resending(self.delivery, clock)
         self.retention = Retention(
             store,
             clock,
@@ -270,8 +189,15 @@ class Center:
             ),
             forget_blobs=lambda keys: _forget(blobs, keys),
         )
-        self.presence.on_silent = self._lose
-        side = AgentSide(store, self.presence, self.delivery, reports, self.feed, self.telemetry.intake)
+        commands = self.commands
+        side = AgentSide(
+            store,
+            self.presence,
+            commands.delivery,
+            commands.reports,
+            commands.feed,
+            self.telemetry.intake,
+        )
         self._standing = standing
         self.routes = self._routes(standing)
         counted = Counted(self.routes, self.health)
@@ -281,7 +207,7 @@ class Center:
                 LANES_PATH: LaneEndpoint(side, self.lanes),
                 PATH: LinkEndpoint(side, self.hub, clock, heartbeat=settings.heartbeat),
                 STREAMS_PATH: StreamEndpoint(
-                    side, {"output": OutputSink(store, reports, self.feed)}, self.host_streams, clock
+                    side, {"output": self.commands.output_sink}, self.host_streams, clock
                 ),
             },
             Upgrades(counted, SOCKETS),
@@ -290,7 +216,7 @@ class Center:
     def join(self, tree: Supervisor) -> None:
         """Add the center's services to `tree`, in the order in which they start."""
         tree.add(self.store.writer, essential=True)
-        tree.add(self.authentication)
+        tree.add(self.access.authentication)
         tree.add(self._standing)
         tree.add(self.bus)
         tree.add(_TaskService(self.tasks))
@@ -299,52 +225,24 @@ class Center:
             self.presence,
             self.host_streams,
             *self.telemetry.services,
-            self.expiry,
-            self.resending,
-            self.dispatch_runner,
+            *self.commands.services,
+            self.dispatches.runner,
             self.schedules,
             *self.alerts.services,
-            self.archive,
             self.terminals,
             self.retention,
         )
         for service in services:
             tree.add(service)
 
-    def _watch(self, agent_id: AgentId, command_id: CommandId, *, on: bool) -> None:
-        self.hub.post(agent_id, (Watch(id=command_id, on=on),))
-
-    def _wake(self, agent_id: AgentId) -> None:
-        self.tasks.spawn(f"wake {agent_id}", self.delivery.wake(agent_id))
-
-    async def _resolve(self, conn: Connection, target: str) -> list[AgentId]:
-        return await resolve(conn, target, heard_since=self.presence.heard_since())
-
-    async def _lose(self, departures: Sequence[Departure]) -> None:
-        lost = [LostHost(agent_id=each.agent_id, fence=each.fence) for each in departures]
-        answers = await self.store.writer.submit_many(LOSE_HOSTS, lost)
-        for answer in answers:
-            if isinstance(answer, Exception):
-                raise answer
-
     def _routes(self, standing: Standing) -> Litestar:
         parts: dict[str, Any] = {
-            "sign_in": self.sign_in,
-            "authentication": self.authentication,
-            "own_passwords": self.own_passwords,
-            "second_factors": self.second_factors,
-            "sessions": self.sessions,
-            "users": self.users,
-            "api_tokens": self.api_tokens,
-            "providers": self.providers,
+            **self.access.handed,
+            **self.commands.handed,
+            **self.dispatches.handed,
             "fleet": self.fleet,
-            "commands": self.commands,
-            "following": self.following,
-            "dispatches": self.dispatches,
-            "dispatch_following": self.dispatch_following,
             "schedules": self.schedules,
             "alerts": self.alerts.service,
-            "polling": self.polling,
             "terminals": self.terminals,
             "audit": self.audit,
             "health": self.health,
@@ -386,7 +284,7 @@ class Center:
             logging_config=None,
             state=State(
                 {
-                    "access": self.authentication,
+                    "access": self.access.authentication,
                     "public_url": self.settings.public_url,
                     "authority": self.authority.chain_pem() if self.authority else b"",
                     "about": lambda: _about(standing),
@@ -466,7 +364,7 @@ async def _run(settings: CenterSettings, environ: Mapping[str, str]) -> int:
         if parent is not None:
             tree.add(ParentWatch(parent))
         center.join(tree)
-        first_user = FirstUser(center.sign_in, settings.admin_password or None)
+        first_user = FirstUser(center.access.sign_in, settings.admin_password or None)
         tree.add(first_user)
         for listener in listeners:
             tree.add(listener, essential=True)
@@ -505,6 +403,7 @@ def main(argv: Sequence[str]) -> int:
         logging.getLogger("alembic").setLevel(logging.WARNING)
         raise_file_limit()
         keep_large_buffers_apart()
+        let_threads_in()
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(_run(settings, environ))
     except (config.ConfigError, StoreUnusable, ValueError) as error:

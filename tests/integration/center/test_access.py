@@ -105,7 +105,7 @@ async def test_nobody_is_kept_out_by_anothers_guesses(tmp_path: Path) -> None:
         for _ in range(10):
             await _refused(own, "alice", "198.51.100.1")
         for _ in range(15):
-            await own.center.sign_in.login("alice", PASSWORD, address="198.51.100.2", client="")
+            await own.center.access.sign_in.login("alice", PASSWORD, address="198.51.100.2", client="")
 
 
 async def test_guessing_from_everywhere_is_held_up() -> None:
@@ -135,19 +135,19 @@ async def test_a_session_ends_in_time(tmp_path: Path) -> None:
         await new_user(own.api, "alice")
         token = await token_of(own.api, "alice")
         clock.set_time(clock.time() + 24 * 3600.0 - 1.0)
-        await own.center.authentication.authenticate(token)
+        await own.center.access.authentication.authenticate(token)
         clock.set_time(clock.time() + 1.0)
         with pytest.raises(Unauthenticated):
-            await own.center.authentication.authenticate(token)
+            await own.center.access.authentication.authenticate(token)
 
 
 async def test_the_first_user_is_made_once(tmp_path: Path) -> None:
     """The first start makes `admin` and tells the password it made; the next ones do nothing."""
     async with own_center(tmp_path, clock=TurnedClock(), users=False) as own:
-        made = await own.center.sign_in.begin(None)
+        made = await own.center.access.sign_in.begin(None)
         assert made is not None
         assert len(made) >= 20
-        assert await own.center.sign_in.begin("another") is None
+        assert await own.center.access.sign_in.begin("another") is None
         opened = await sign_in(own.api, "admin", made)
         assert opened.json["user"]["role"] == "super_admin"
         assert not opened.json["user"]["must_change_password"]
@@ -175,7 +175,7 @@ async def test_floods_of_refusals_do_not_fill_the_audit_log(tmp_path: Path) -> N
     """Beyond 300 at once they are counted, and the next entry says how many were left out."""
     clock = TurnedClock()
     async with own_center(tmp_path, clock=clock) as own:
-        signing = own.center.sign_in
+        signing = own.center.access.sign_in
         for number in range(305):
             await _count_refusal(signing, f"10.0.{number // 250}.{number % 250}")
         await clock.advance(1.0)
@@ -199,10 +199,10 @@ async def _audited(own: OwnCenter) -> list[Any]:
 
 async def _refused(own: OwnCenter, name: str, address: str) -> None:
     with pytest.raises(Unauthenticated):
-        await own.center.sign_in.login(name, "x" * 1025, address=address, client="")
+        await own.center.access.sign_in.login(name, "x" * 1025, address=address, client="")
 
 
 async def _throttled(own: OwnCenter, name: str, address: str) -> Throttled:
     with pytest.raises(Throttled) as refused:
-        await own.center.sign_in.login(name, "secret", address=address, client="")
+        await own.center.access.sign_in.login(name, "secret", address=address, client="")
     return refused.value

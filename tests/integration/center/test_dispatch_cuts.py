@@ -265,7 +265,7 @@ async def test_a_link_that_opens_while_its_command_is_stored(tmp_path: Path) -> 
         asked = itertools.count()
 
         def wake(agent_id: AgentId) -> None:
-            tasks.spawn("wake", own.center.delivery.wake(agent_id))
+            tasks.spawn("wake", own.center.commands.delivery.wake(agent_id))
 
         await _begin(own, fleet, Release(lambda _: next(asked) > 0, lambda _: True, _nothing, wake))
         await fleet.links[0].run()
@@ -277,7 +277,7 @@ async def test_a_sweep_finds_what_waits_for_a_linked_host(tmp_path: Path) -> Non
         await _begin(own, fleet, Release(_never, lambda _: True, _nothing, _nothing))
         await fleet.links[0].settled()
         assert fleet.links[0].nothing_of(Execute)
-        await own.center.delivery.resend(time.time() + 1.0)
+        await own.center.commands.delivery.resend(time.time() + 1.0)
         await fleet.links[0].run()
 
 
@@ -297,6 +297,6 @@ async def test_what_waited_long_and_was_just_sent_is_not_given_up(tmp_path: Path
             at=command["sent"],
             begun=(),
         )
-        assert await own.center.delivery.catch_up(fleet.agents[1].id, (), arrived) == []
+        assert await own.center.commands.delivery.catch_up(fleet.agents[1].id, (), arrived) == []
         await fleet.links[1].finish(order.id, exit_code=0)
         await until(own.api, made, state="succeeded")

@@ -303,7 +303,7 @@ async def test_news_of_a_host_whose_end_was_told(tmp_path: Path) -> None:
         async with own.api.events(f"/api/dispatches/{made['id']}/stream?output=live") as stream:
             first = await fleet.links[0].run(b"first\n")
             await stream.until("command")
-            own.center.feed.changed(first.id)
+            own.center.commands.feed.changed(first.id)
             await fleet.links[1].run(b"second\n")
             events = await stream.rest()
         assert events[-1].event == "end"

@@ -144,7 +144,7 @@ async def test_deleting_an_agent_ends_its_streams(tmp_path: Path) -> None:
         async with own.api.events(_path(agent, command_id)) as stream:
             await stream.until("state")
             assert (await own.api.ask("DELETE", agent.path)).status == 200
-            own.center.feed.changed(command_id)
+            own.center.commands.feed.changed(command_id)
             assert (await stream.rest())[-1].event == "gone"
 
 
@@ -215,7 +215,7 @@ async def test_large_output_goes_into_a_blob_and_reads_the_same(tmp_path: Path) 
             await link.order()
             await _bring_huge(own.api, agent, link, command_id, total)
         before = await shown(own.api, agent, command_id)
-        await own.center.archive.sweep()
+        await own.center.commands.archive.sweep()
         blobs = [path for path in (tmp_path / "blobs").rglob("*") if path.is_file()]
         assert len(blobs) == 1
         assert await shown(own.api, agent, command_id) == before
