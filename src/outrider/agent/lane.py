@@ -8,7 +8,7 @@ import base64
 import secrets
 import socket
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -24,7 +24,7 @@ _PORTS: Final = {"http": 80, "https": 443}
 RECEIVED: Final = 256 * 1024
 """Bytes that are asked for at once."""
 
-Connect = Callable[[tuple[str, int], float], socket.socket]
+_RECORD: Final = 16 * 1024
 
 
 class LaneLost(OSError):
@@ -54,21 +54,23 @@ class Lane:
 
         What is given is overwritten by the next call. Raises LaneLost and OSError.
         """
-        while not self._reader.is_over:
+        found: list[memoryview] = []
+        filled = 0
+        # TLS gives a record of 16 KiB at a time: some of them together are worth a write.
+        while not self._reader.is_over and filled <= RECEIVED - _RECORD:
             if self._rest:
                 data, self._rest = memoryview(self._rest), b""
             else:
-                size = self._connection.recv_into(self._buffer)
+                size = self._connection.recv_into(memoryview(self._buffer)[filled:])
                 if not size:
                     raise LaneLost("the center ended the lane early")
-                data = memoryview(self._buffer)[:size]
+                data = memoryview(self._buffer)[filled : filled + size]
+                filled += size
             try:
-                pieces = self._reader.feed(data)
+                found += self._reader.feed(data)
             except WebSocketFault as fault:
                 raise LaneLost(fault.reason) from fault
-            if pieces:
-                return pieces
-        return None
+        return found or None
 
     def drain(self) -> None:
         """Return once the other side has closed, or a while has passed. Raises nothing."""

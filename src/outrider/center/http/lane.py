@@ -11,7 +11,7 @@ from typing import Final
 from outrider.kit.bulk_frames import BulkReader, close_frame, head_of
 from outrider.kit.websocket_frames import WebSocketFault
 
-MOST_WAITING: Final = 256 * 1024
+MOST_WAITING: Final = 512 * 1024
 EXTENSION: Final = "outrider.lane"
 """The extension of a WebSocket's scope whose `open` makes a lane of the accepted connection."""
 

@@ -7,8 +7,10 @@ wrong before, the temporary file is removed and nothing was changed.
 
 import os
 import stat
+from collections import deque
 from collections.abc import Iterable
 from contextlib import ExitStack, suppress
+from itertools import islice
 from typing import Final
 
 from blake3 import blake3
@@ -23,6 +25,8 @@ from outrider.engines.files.unfinished import Record, Unfinished
 
 DEFAULT_MODE: Final = 0o644
 _MODE_BITS: Final = 0o777
+_MOST_AT_ONCE: Final = 1024
+"""As many pieces as the kernel takes in one call."""
 _START_WRITING: Final = 8 * 1024 * 1024
 """The kernel is asked to begin writing after so many bytes: the last fsync then finds little to do."""
 
@@ -57,15 +61,22 @@ class FileWriter:
             self._descriptor = os.open(self._name, flags, 0o600, dir_fd=place.folder)
         self._started = 0
 
-    def write(self, data: bytes | memoryview) -> None:
+    def write(self, *pieces: bytes | memoryview) -> None:
         """Append bytes. Raises NoSpace, or whatever the file system says."""
+        left = sum(map(len, pieces))
+        self.size += left
         if self._digest is not None:
-            self._digest.update(data)
-        view = memoryview(data)
+            for piece in pieces:
+                self._digest.update(piece)
+        waiting = deque(memoryview(piece) for piece in pieces)
         with told(self._place.path):
-            while view:
-                view = view[os.write(self._descriptor, view) :]
-        self.size += len(data)
+            while left:
+                written = os.writev(self._descriptor, list(islice(waiting, _MOST_AT_ONCE)))
+                left -= written
+                while waiting and written >= len(waiting[0]):
+                    written -= len(waiting.popleft())
+                if written:
+                    waiting[0] = waiting[0][written:]
         if self.size - self._started >= _START_WRITING:
             kernel.start_writing(self._descriptor, self._started, self.size - self._started)
             self._started = self.size
@@ -145,8 +156,7 @@ class FileUpload:
 
     def write(self, pieces: Iterable[bytes | memoryview]) -> None:
         """Append bytes. Raises what `FileWriter.write` raises."""
-        for piece in pieces:
-            self._writer.write(piece)
+        self._writer.write(*pieces)
 
     def finish(self, placing: Placing) -> Written:
         """Put the file in its place. Raises what `FileWriter.finish` raises."""
