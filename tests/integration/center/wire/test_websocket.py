@@ -13,9 +13,10 @@ import pytest
 from litestar.types import Receive, Scope, Send
 
 from outrider.center.http.server import Listener
-from outrider.kit.websocket_frames import Opcode, accept_key, encode
 from outrider.center.settings import Address
 from outrider.kit.tasks import Tasks
+from outrider.kit.websocket_frames import encode
+from outrider.kit.websocket_terms import Opcode, accept_key
 from outrider.protocol.messages import MAX_FRAME
 
 _KEY: Final = base64.b64encode(bytes(range(16)))
