@@ -13,7 +13,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from outrider.kit.bulk_frames import BulkReader, close_frame, head_of
-from outrider.kit.websocket_frames import WebSocketFault, accept_key
+from outrider.kit.websocket_terms import WebSocketFault, accept_key
 from outrider.protocol.lanes import ID_HEADER, PATH, TOKEN_HEADER, LaneOffer
 
 _DIAL_SECONDS: Final = 15.0

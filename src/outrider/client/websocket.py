@@ -39,7 +39,7 @@ def upgrade_headers(key: str) -> dict[str, str]:
 def check_upgrade(headers: Mapping[str, str], key: str) -> None:
     """Check that who agrees to an upgrade has understood it. Raises MalformedAnswer."""
     # Loaded this late, because nearly nobody opens one.
-    from outrider.kit.websocket_frames import accept_key  # noqa: PLC0415 - see above
+    from outrider.kit.websocket_terms import accept_key  # noqa: PLC0415 - see above
 
     if (
         headers.get("upgrade", "").lower() != "websocket"
@@ -60,8 +60,10 @@ class WebSocket:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, silence: float) -> None:
         """Speak it on these two streams."""
         from outrider.kit import websocket_frames as frames  # noqa: PLC0415 - see `check_upgrade`
+        from outrider.kit import websocket_terms as terms  # noqa: PLC0415 - as above
 
         self._frames = frames
+        self._terms = terms
         self._reader = reader
         self._writer = writer
         self._silence = silence
@@ -71,7 +73,8 @@ class WebSocket:
 
     async def receive(self) -> Message | Closing:
         """Give the next message, or how the other side closed it."""
-        from outrider.kit.websocket_frames import Opcode, Ping, WebSocketFault  # noqa: PLC0415 - as above
+        from outrider.kit.websocket_frames import Ping  # noqa: PLC0415 - as above
+        from outrider.kit.websocket_terms import Opcode, WebSocketFault  # noqa: PLC0415 - as above
 
         while True:
             while self._waiting:
@@ -90,11 +93,11 @@ class WebSocket:
 
     async def send_bytes(self, data: bytes) -> None:
         """Send a binary message; waits while the other side does not read."""
-        await self._write(self._frames.Opcode.BINARY, data)
+        await self._write(self._terms.Opcode.BINARY, data)
 
     async def send_text(self, text: str) -> None:
         """Send a text message."""
-        await self._write(self._frames.Opcode.TEXT, text.encode())
+        await self._write(self._terms.Opcode.TEXT, text.encode())
 
     async def close(self, code: int) -> None:
         """Say that this side is done, and wait a moment for the other side's word."""
@@ -112,5 +115,5 @@ class WebSocket:
 
     async def _write(self, opcode: int, data: bytes) -> None:
         frames = self._frames
-        self._writer.write(frames.encode(frames.Opcode(opcode), data, secrets.token_bytes(_MASK_BYTES)))
+        self._writer.write(frames.encode(self._terms.Opcode(opcode), data, secrets.token_bytes(_MASK_BYTES)))
         await self._writer.drain()

@@ -8,7 +8,7 @@ browser make it send; here is no browser.
 import struct
 from typing import Final
 
-from outrider.kit.websocket_frames import PROTOCOL_FAULT, Opcode, WebSocketFault
+from outrider.kit.websocket_terms import PROTOCOL_FAULT, Opcode, WebSocketFault
 
 MOST_OF_A_FRAME: Final = 64 * 1024 * 1024
 _FIN: Final = 0x80

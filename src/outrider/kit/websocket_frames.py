@@ -1,13 +1,19 @@
-"""The WebSocket protocol (RFC 6455) as either side speaks it, without I/O and without extensions."""
+"""WebSocket frames (RFC 6455) as either side speaks them, without I/O and without extensions."""
 
-import base64
-import binascii
-import hashlib
 import struct
-from enum import IntEnum
 from typing import Final
 
 import msgspec
+
+from outrider.kit.websocket_terms import (
+    BAD_TEXT,
+    NO_CODE,
+    NORMAL,
+    PROTOCOL_FAULT,
+    TOO_LARGE,
+    Opcode,
+    WebSocketFault,
+)
 
 try:
     from websockets.speedups import apply_mask
@@ -20,18 +26,6 @@ except ImportError:  # who types needs no more than this; the center brings the 
         return (int.from_bytes(data, "little") ^ int.from_bytes(key, "little")).to_bytes(size, "little")
 
 
-NORMAL: Final = 1000
-GOING_AWAY: Final = 1012
-"""The server restarts (IANA registry of close codes); a client may come back at once."""
-NO_CODE: Final = 1005
-CUT_OFF: Final = 1006
-PROTOCOL_FAULT: Final = 1002
-BAD_TEXT: Final = 1007
-TOO_LARGE: Final = 1009
-BROKEN: Final = 1011
-
-_ACCEPT_GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-_KEY_BYTES: Final = 16
 _FIN: Final = 0x80
 _RESERVED: Final = 0x70
 _OPCODE: Final = 0x0F
@@ -45,17 +39,6 @@ _MASK_BYTES: Final = 4
 _MAX_FRAGMENTS: Final = 10_000
 _REGISTERED: Final = frozenset({*range(1000, 1004), *range(1007, 1015)})
 _PRIVATE: Final = range(3000, 5000)
-
-
-class Opcode(IntEnum):
-    """What a frame is (section 5.2)."""
-
-    CONTINUATION = 0
-    TEXT = 1
-    BINARY = 2
-    CLOSE = 8
-    PING = 9
-    PONG = 10
 
 
 _KNOWN: Final = frozenset(Opcode)
@@ -79,15 +62,6 @@ class Closing(msgspec.Struct, frozen=True):
 
     code: int
     reason: str
-
-
-class WebSocketFault(Exception):
-    """The other side broke the protocol; `code` is what the connection is closed with."""
-
-    def __init__(self, code: int, reason: str) -> None:
-        super().__init__(reason)
-        self.code = code
-        self.reason = reason
 
 
 Event = Message | Ping | Closing
@@ -231,18 +205,6 @@ def encode_close(code: int, reason: str, mask: bytes = b"") -> bytes:
         code = NORMAL
     text = reason.encode()[: _MAX_CONTROL - 2].decode(errors="ignore").encode()
     return encode(Opcode.CLOSE, struct.pack(">H", code) + text, mask)
-
-
-def accept_key(key: bytes) -> bytes:
-    """Answer a handshake's key (section 4.2.2). Raises ValueError when it is not 16 bytes in base64."""
-    try:
-        raw = base64.b64decode(key, validate=True)
-    except binascii.Error as error:
-        raise ValueError("this is no WebSocket key") from error
-    if len(raw) != _KEY_BYTES:
-        raise ValueError("this is no WebSocket key")
-    # The digest proves that the server has read the key; it protects nothing.
-    return base64.b64encode(hashlib.sha1(key + _ACCEPT_GUID, usedforsecurity=False).digest())
 
 
 def _message(body: bytes, *, is_text: bool) -> Message:

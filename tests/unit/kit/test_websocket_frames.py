@@ -9,19 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from outrider.kit.websocket_frames import (
-    NO_CODE,
-    NORMAL,
     Closing,
     Event,
     FrameReader,
     Message,
-    Opcode,
     Ping,
-    WebSocketFault,
-    accept_key,
     encode,
     encode_close,
 )
+from outrider.kit.websocket_terms import NO_CODE, NORMAL, Opcode, WebSocketFault, accept_key
 
 _MASK = b"\x12\x34\x56\x78"
 

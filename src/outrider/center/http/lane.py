@@ -9,7 +9,7 @@ from collections import deque
 from typing import Final
 
 from outrider.kit.bulk_frames import BulkReader, close_frame, head_of
-from outrider.kit.websocket_frames import WebSocketFault
+from outrider.kit.websocket_terms import WebSocketFault
 
 MOST_WAITING: Final = 512 * 1024
 EXTENSION: Final = "outrider.lane"

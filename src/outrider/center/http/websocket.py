@@ -18,7 +18,9 @@ from uvicorn.server import ServerState
 from outrider.center.http.lane import EXTENSION, Lane
 from outrider.kit import logs
 from outrider.kit import websocket_frames as frames
-from outrider.kit.websocket_frames import Closing, FrameReader, Message, Opcode, Ping, WebSocketFault
+from outrider.kit import websocket_terms as terms
+from outrider.kit.websocket_frames import Closing, FrameReader, Message, Ping
+from outrider.kit.websocket_terms import Opcode, WebSocketFault
 
 CLOSE_WITHIN: Final = 10.0
 """Seconds that the other side has to answer a close, and then to take what is still on its way to it."""
@@ -150,17 +152,17 @@ class WebSocketProtocol(asyncio.Protocol):
             self._close_timer.cancel()
             self._close_timer = None
         if not self._closing:
-            self._note({"type": "websocket.disconnect", "code": frames.CUT_OFF, "reason": ""})
+            self._note({"type": "websocket.disconnect", "code": terms.CUT_OFF, "reason": ""})
         self.resume_writing()
 
     def shutdown(self) -> None:
         """End the connection because the server stops."""
         if not self._closing:
-            self._note({"type": "websocket.disconnect", "code": frames.GOING_AWAY, "reason": ""})
+            self._note({"type": "websocket.disconnect", "code": terms.GOING_AWAY, "reason": ""})
         if self._accept is not None and not self._closing:
             self._end(_answer(HTTPStatus.SERVICE_UNAVAILABLE, [], b""))
         elif not self._closing:
-            self._end(frames.encode_close(frames.GOING_AWAY, ""))
+            self._end(frames.encode_close(terms.GOING_AWAY, ""))
         else:
             self._close()
 
@@ -228,7 +230,7 @@ class WebSocketProtocol(asyncio.Protocol):
             if self._accept is not None:
                 self._end(_answer(HTTPStatus.INTERNAL_SERVER_ERROR, [], b""))
             elif not self._closing:
-                self._end(frames.encode_close(frames.BROKEN, ""))
+                self._end(frames.encode_close(terms.BROKEN, ""))
         finally:
             if self._close_timer is None:
                 self._close()
@@ -318,7 +320,7 @@ class WebSocketProtocol(asyncio.Protocol):
             else:
                 self._write(frames.encode(Opcode.TEXT, event["text"].encode()))
         elif kind == "websocket.close":
-            code, reason = event.get("code") or frames.NORMAL, event.get("reason") or ""
+            code, reason = event.get("code") or terms.NORMAL, event.get("reason") or ""
             self._note({"type": "websocket.disconnect", "code": code, "reason": reason})
             self._closing = True
             self._write(frames.encode_close(code, reason))
@@ -353,7 +355,7 @@ class WebSocketProtocol(asyncio.Protocol):
 
     def _refuse(self, answer: bytes) -> None:
         self._accept = None
-        self._note({"type": "websocket.disconnect", "code": frames.CUT_OFF, "reason": ""})
+        self._note({"type": "websocket.disconnect", "code": terms.CUT_OFF, "reason": ""})
         self._end(answer)
 
     def _give_up(self, fault: WebSocketFault) -> None:
@@ -405,7 +407,7 @@ def _accept_for(headers: dict[bytes, bytes]) -> bytes | None:
     if headers.get(b"sec-websocket-version", b"").strip() != _VERSION:
         return None
     try:
-        return frames.accept_key(headers.get(b"sec-websocket-key", b"").strip())
+        return terms.accept_key(headers.get(b"sec-websocket-key", b"").strip())
     except ValueError:
         return None
 

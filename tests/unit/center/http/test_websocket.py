@@ -10,7 +10,8 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from outrider.center.http.websocket import MAX_WAITING, WebSocketProtocol
-from outrider.kit.websocket_frames import Opcode, encode
+from outrider.kit.websocket_frames import encode
+from outrider.kit.websocket_terms import Opcode
 
 _HEAD: Final = (
     b"GET /socket?a=1 HTTP/1.1\r\nhost: center\r\nsec-websocket-version: 13\r\nsec-websocket-key: "
