@@ -1,7 +1,7 @@
 """The open terminals of this host. A terminal outlives the stream it is looked at on, for a minute."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -39,6 +39,8 @@ STOP_GRACE: Final = 2.0
 _TELL_WITHIN: Final = 1.0
 """Seconds that those who look have to take the news of a terminal's end when the agent goes."""
 _LAST_WORDS: Final = 1.0
+_LAST_BYTES: Final = 256 * 1024
+"""What is read after the shell's end: more than the kernel keeps, so that all the rest is another's."""
 _PIECE: Final = 32 * 1024
 _STOPPED: Final = "The agent on the host was stopped or restarted."
 _NOBODY: Final = "Nobody came back to it within a minute."
@@ -63,14 +65,17 @@ class Terminal:
         self._changed = asyncio.Event()
         self._unwanted = asyncio.Event()
 
-    def look(self, seen: int | None) -> "View":
-        """Look at it from the byte `seen` on (None: from the oldest kept); who looked before is sent away."""
+    def look(self, seen: int | None, sent_away: Callable[[TerminalTaken], None]) -> "View":
+        """Look at it from the byte `seen` on (None: from the oldest kept); who looked before is sent away.
+
+        `sent_away` is called when that happens to this look: it may be waiting for its reader then.
+        """
         if self._view is not None:
             self._view.send_away()
         floor = self.recent.floor
         start = floor if seen is None else min(max(seen, floor), self.recent.total)
         lost = 0 if seen is None else start - min(seen, start)
-        self._view = View(self, start, lost)
+        self._view = View(self, start, lost, sent_away)
         self._changed.set()
         return self._view
 
@@ -145,7 +150,10 @@ class Terminal:
 
     async def _pump(self) -> None:
         """Read what the terminal shows, never far ahead of who looks at it."""
-        while data := await self.pty.read():
+        rest = _LAST_BYTES
+        while rest > 0 and (data := await self.pty.read()):
+            if self.pty.has_exited:
+                rest -= len(data)
             # First: what is kept must reach back to where the view is.
             while self._view is not None and self.recent.total - self._view.position > AHEAD:
                 await self._change()
@@ -181,21 +189,21 @@ class Terminal:
 class View:
     """One look at a terminal: what it shows from some byte on, until it ends or another look takes over."""
 
-    def __init__(self, terminal: Terminal, position: int, lost: int) -> None:
+    def __init__(
+        self, terminal: Terminal, position: int, lost: int, sent_away: Callable[[TerminalTaken], None]
+    ) -> None:
         """Made by `Terminal.look`."""
         self._terminal = terminal
+        self._sent_away = sent_away
         #: The offset of the next byte to be given.
         self.position = position
         #: How many bytes between what was seen and `position` are gone.
         self.lost = lost
         self.news = asyncio.Event()
-        self._is_away = False
 
     async def next(self) -> bytes | Ending:
-        """Give what is shown next, or how the terminal ended. Raises TerminalTaken when sent away."""
+        """Give what is shown next, or how the terminal ended."""
         while True:
-            if self._is_away:
-                raise TerminalTaken("The terminal is looked at from somewhere else now.")
             if data := self._terminal.recent.read(self.position, _PIECE):
                 return data
             if self._terminal.ending is not None:
@@ -210,8 +218,7 @@ class View:
 
     def send_away(self) -> None:
         """End this look."""
-        self._is_away = True
-        self.news.set()
+        self._sent_away(TerminalTaken("The terminal is looked at from somewhere else now."))
 
 
 class Terminals:
@@ -278,6 +285,9 @@ class Terminals:
             ) from None
         finally:
             self._starting -= 1
+        if self._is_stopping:
+            await asyncio.to_thread(discard_terminal, started)
+            raise Unavailable(_STOPPED)
         pty = PseudoTerminal(started, clock=self._clock, cgroups=self._cgroups)
         terminal = self._open[spec.terminal_id] = Terminal(spec.terminal_id, pty, self._clock, self._kept)
         self._tasks.spawn(spec.terminal_id, self._keep(terminal))

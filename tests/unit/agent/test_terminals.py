@@ -15,7 +15,7 @@ import pytest_asyncio
 from outrider.agent.policy import PolicyFile
 from outrider.agent.streams.terminal import TerminalStream
 from outrider.agent.terminals import AHEAD, Terminals
-from outrider.domain.errors import Forbidden, Invalid, OutriderError
+from outrider.domain.errors import Forbidden, Invalid, OutriderError, Unavailable
 from outrider.domain.ids import TerminalId, new_terminal_id
 from outrider.domain.terminals import (
     KEPT_SECONDS,
@@ -25,9 +25,10 @@ from outrider.domain.terminals import (
     TerminalTaken,
     TooManyTerminals,
 )
-from outrider.engines.commands.processes import living_processes
+from outrider.engines.commands.processes import living_processes, marker_of
 from outrider.engines.terminal.leftovers import TerminalRecords
 from outrider.engines.terminal.recent_output import CAPACITY
+from outrider.engines.terminal.start import TerminalSpec
 from outrider.kit.clock import Clock, SystemClock
 from outrider.kit.tasks import Tasks
 from outrider.protocol.open_stream import OpenStream
@@ -385,3 +386,59 @@ async def test_an_agent_that_stops_ends_them_and_says_so(tmp_path: Path) -> None
             assert "stopped or restarted" in ending.result().reason
     assert not record.is_alive()
     assert TerminalRecords(host.folder).read() == []
+
+
+async def test_what_outlives_the_shell_holds_no_terminal(host: Host) -> None:
+    """A flood from outside of the session ends with the shell: its end is told, and nothing is left."""
+    async with host.opened() as looking:
+        await looking.stream.send(b"setsid sh -c 'echo left=$$; exec yes' & sleep 0.2; exit 6\r")
+        outside = int((await looking.see(rb"left=(\d+)"))[1])
+        try:
+            async with asyncio.timeout(20):
+                assert (await looking.end()).exit_code == 6
+                await host.forgotten()
+        finally:
+            os.kill(outside, signal.SIGTERM)
+
+
+async def test_a_look_that_does_not_read_is_sent_away_too(host: Host) -> None:
+    """Another one that comes then types and sees at once; the older one types nothing any more."""
+    async with host.opened("stty raw -echo; echo on; sleep 1000") as looking:
+        await looking.see(rb"on\r?\n")
+        terminal = host.terminals.find(host.only)
+        # More than the terminal takes: whoever types it waits.
+        await looking.stream.send(b"x" * 40_000)
+        await looking.stream.send(b"x" * 40_000)
+        await until(lambda: bool(terminal.pty._waiting))  # noqa: SLF001 - nothing tells that it waits
+        async with host.asked(host.back(host.only)) as other:
+            await other.begin()
+            with pytest.raises(TerminalTaken):
+                await looking.end()
+            terminal.hang_up("enough")
+            assert (await other.end()).reason == "enough"
+
+
+async def test_a_flood_that_is_not_read_is_taken_over(host: Host) -> None:
+    """Who does not read does not hold the terminal against its person's next look."""
+    async with host.opened("seq 1 300000; read x") as looking:
+        terminal = host.terminals.find(host.only)
+        await until(lambda: looking.joined.agent.credit <= 0)
+        async with host.asked(host.back(host.only)) as other:
+            await other.begin()
+            await until(lambda: looking.joined.center.is_over)
+            await other.see(rb"\n300000\r\n$")
+            terminal.hang_up("enough")
+            await other.end()
+
+
+async def test_a_terminal_that_is_started_while_the_agent_stops(host: Host) -> None:
+    """Is discarded: nobody would end it any more."""
+    spec = TerminalSpec(terminal_id=new_terminal_id(0.0), columns=80, rows=24, term="xterm")
+    async with Tasks("test") as tasks:
+        opening = tasks.start("open", host.terminals.open(spec))
+        await asyncio.sleep(0)  # it has begun
+        host.terminals._is_stopping = True  # noqa: SLF001 - what its end does first
+        with pytest.raises(Unavailable):
+            await opening
+    assert not len(host.terminals)
+    assert not any(marker_of(stat.pid) == spec.terminal_id for stat in living_processes())

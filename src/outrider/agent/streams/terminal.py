@@ -80,7 +80,7 @@ class TerminalStream:
         return terminal
 
     async def _show(self, terminal: Terminal, seen: int | None, stream: OpenStream) -> None:
-        view = terminal.look(seen)
+        view = terminal.look(seen, stream.fail)
         try:
             await stream.say(Attached(offset=view.position, lost=view.lost, account=terminal.pty.account))
             async with Tasks(f"terminal {terminal.id}") as tasks:
