@@ -3,9 +3,12 @@
 import asyncio
 import os
 import signal
+import sys
+from asyncio.subprocess import PIPE
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import sqlalchemy as sa
 
@@ -28,9 +31,11 @@ from tests.integration.center.alerting import (
     notices,
     pass_time,
     store_hosts,
+    write,
 )
 
 _AWAY = {"kind": "offline", "for_s": 0}
+_REFUSE = "CREATE TRIGGER refuse BEFORE UPDATE ON deliveries BEGIN SELECT RAISE(ABORT, 'no room'); END"
 
 
 async def _channel(api: Api, url: str, name: str = "ops") -> str:
@@ -39,8 +44,10 @@ async def _channel(api: Api, url: str, name: str = "ops") -> str:
 
 
 async def _send(own: OwnCenter) -> None:
-    """Let the sender have its turn: it may be at it by itself already."""
-    await own.center.alerts.sending.send_due()
+    """Let the sender have its turn, and wait for what it does: it may be at it by itself already."""
+    work = await own.center.alerts.sending.look()
+    if work:
+        await asyncio.wait(work)
 
 
 async def _sent(own: OwnCenter) -> list[tuple[str, int, str]]:
@@ -149,11 +156,76 @@ async def test_a_channel_is_tried_and_keeps_its_secret(tmp_path: Path) -> None:
         assert "cret-token" not in repr(shown)
 
 
-@pytest.mark.parametrize("url", ["nonsense", "nosuch://here", "gnome://", "file:///etc/passwd", "json://"])
+@pytest.mark.parametrize(
+    "url", ["nonsense", "nosuch://here", "gnome://", "syslog://", "file:///etc/passwd", "json://"]
+)
 async def test_an_address_that_tells_nobody_is_refused(api: Api, url: str) -> None:
     """What apprise can't read, or would do on the center's own machine, is no channel."""
     answer = await api.ask("POST", "/api/alert-channels", {"name": "x", "url": url})
     assert (answer.status, answer.code, answer.json["fields"]["field"]) == (400, "invalid", "url")
+
+
+async def test_an_address_is_one_address() -> None:
+    """Apprise takes a text with several apart; a second one would pass by what is checked."""
+    async with hooks() as first, hooks() as second:
+        outcome = await Carriage().carry(Task(url=f"{first.url},{second.url}", title="t", body="b"))
+        assert "404" in outcome.error
+        assert second.bodies == []
+
+
+async def test_channels_that_do_not_answer_hold_up_no_other(tmp_path: Path) -> None:
+    """Each has several notices waiting: one that works is told meanwhile, and another can be tried out."""
+    clock = TurnedClock(time=START)
+    async with hooks() as stuck, hooks() as works, own_center(tmp_path, clock=clock) as own:
+        stuck.hold.clear()
+        dead = [
+            await _channel(own.api, f"{stuck.url}-{number}?rto=60", f"dead {number}") for number in range(2)
+        ]
+        for number in range(3):
+            await make_rule(own, _AWAY, name=f"dead {number}", channels=dead)
+        await _outage(own, clock, dead)
+        sending = own.center.alerts.sending
+        assert len(await sending.look()) == len(dead)
+        await stuck.until(len(dead))
+        channel = await _channel(own.api, works.url, "works")
+        await make_rule(own, _AWAY, name="works", channels=[channel])
+        await pass_time(own, clock, 60)
+        _ = await sending.look()
+        await works.until(1)
+        tested = await own.api.post(f"/api/alert-channels/{channel}/test")
+        assert tested["sent"]
+        assert len(stuck.bodies) == len(dead)
+        stuck.hold.set()
+
+
+async def test_what_was_sent_is_not_sent_again_because_it_can_not_be_written(tmp_path: Path) -> None:
+    """A center whose disk is full tells once, and notes that it did when it can."""
+    clock = TurnedClock(time=START)
+    async with hooks() as hooked, own_center(tmp_path, clock=clock) as own:
+        await write(own, sa.text(_REFUSE))
+        await _outage(own, clock, [await _channel(own.api, hooked.url)])
+        for _ in range(3):
+            clock.jump(30)
+            await _send(own)
+        assert [state for state, _, _ in await _sent(own)] == ["waiting"]
+        await write(own, sa.text("DROP TRIGGER refuse"))
+        clock.jump(30)
+        await _send(own)
+        assert [each[:2] for each in await _sent(own)] == [("sent", 1)]
+        assert len(hooked.bodies) == 1
+
+
+async def test_a_child_outlives_its_center_by_its_time_alone() -> None:
+    """Nobody is there to end the child of a center that was killed: it ends by itself."""
+    async with hooks() as hooked:
+        hooked.hold.clear()
+        child = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "outrider.center.alerts.carrier", stdin=PIPE, stdout=PIPE, stderr=PIPE
+        )
+        task = Task(url=hooked.url + "?rto=60", title="t", body="b", seconds=3.0)
+        told, _ = await child.communicate(msgspec.json.encode(task))
+        hooked.hold.set()
+    assert (child.returncode, told) == (-signal.SIGALRM, b"")
 
 
 async def test_a_receiver_that_never_answers_costs_a_bounded_time() -> None:
@@ -171,6 +243,8 @@ def test_what_is_told_of_a_failure_has_nothing_of_the_address() -> None:
     url = "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/#general?to=a%40b"
     said = scrub("slack: POST to TIiajkdnlazkcOXrIdevi7FQ of T1JJ3T3L2 #general failed: 404", url)
     assert said == "slack: POST to *** of *** #*** failed: 404"
+    said = scrub("user:p@ss/word was refused by t0kens", "json://user:p%40ss%2Fword@host.example/t%30kens")
+    assert said == "***:*** was refused by ***"
 
 
 async def _write_notice(home: Path, url: str) -> None:

@@ -23,10 +23,10 @@ class Alerts:
         public_url: str,
     ) -> None:
         """Wire the parts; notices name `public_url`, the address that people reach this center by."""
-        carriage = Carriage()
         self.evaluation = Evaluation(store, presence, clock, center=public_url)
-        self.sending = Sending(store, clock, sealer, carriage)
-        self.service = AlertService(store, clock, sealer, carriage, presence.heard_since)
+        # Two: whoever tries a channel out must not wait for notices that nobody takes, nor hold them up.
+        self.sending = Sending(store, clock, sealer, Carriage())
+        self.service = AlertService(store, clock, sealer, Carriage(), presence.heard_since)
         self.services = (self.evaluation, self.sending)
         #: To be told of hosts' minutes as they are stored.
         self.observe_minutes = self.evaluation.readings.observe

@@ -13,13 +13,13 @@ from outrider.kit import logs
 
 PATIENCE: Final = 60.0
 """Seconds that one try may take, the start of the child among them."""
-_AT_ONCE: Final = 2
+_AT_ONCE: Final = 4
 
 log = logs.get(__name__)
 
 
 class Carriage:
-    """Carries notices to channels, two at a time."""
+    """Carries notices to channels, a few at a time: each child takes some forty megabytes."""
 
     def __init__(self, *, patience: float = PATIENCE) -> None:
         """Say how long one try may take."""
@@ -28,9 +28,11 @@ class Carriage:
 
     async def carry(self, task: Task) -> Outcome:
         """Send, and say what became of it. Never raises for what goes wrong on the way."""
+        # Of a center that was killed the child ends by itself.
+        bounded = msgspec.structs.replace(task, seconds=self._patience)
         async with self._gate:
             try:
-                answer, complaint = await self._run(msgspec.json.encode(task))
+                answer, complaint = await self._run(msgspec.json.encode(bounded))
             except TimeoutError:
                 return Outcome(error=f"It took longer than {self._patience:.0f} s.")
             except OSError as error:

@@ -296,11 +296,20 @@ _OF_NOTICES: Final = Query(
     .where(one_of(deliveries.c.notice_id, "notices"))
     .order_by(deliveries.c.notice_id, deliveries.c.channel_name)
 )
-_WAITING: Final = Query(
-    sa.select(*_DELIVERY)
+_TURN: Final = (
+    sa.select(
+        *_DELIVERY,
+        sa.func.row_number()
+        .over(partition_by=deliveries.c.channel_id, order_by=(deliveries.c.tries, deliveries.c.notice_id))
+        .label("turn"),
+    )
     .where(IS_WAITING)
-    .order_by(deliveries.c.notice_id)
-    .limit(sa.bindparam("limit", type_=sa.Integer()))
+    .subquery()
+)
+_WAITING: Final = Query(
+    sa.select(*(_TURN.c[name] for name in DeliveryRow.__struct_fields__))
+    .where(_TURN.c.turn <= sa.bindparam("limit", type_=sa.Integer()))
+    .order_by(_TURN.c.turn)
 )
 
 
@@ -310,7 +319,7 @@ async def deliveries_of(conn: Connection, notice_ids: Sequence[NoticeId]) -> lis
 
 
 async def waiting(conn: Connection, limit: int) -> list[DeliveryRow]:
-    """List what has to be sent, oldest first."""
+    """List what has to be sent, up to `limit` a channel: what was tried least first, then the oldest."""
     return await _WAITING.structs(conn, DeliveryRow, limit=limit)
 
 
