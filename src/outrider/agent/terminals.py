@@ -264,8 +264,7 @@ class Terminals:
 
     async def open(self, spec: TerminalSpec) -> Terminal:
         """Open a terminal. Raises TooManyTerminals, NoTerminal, Invalid, or Unavailable."""
-        if self._is_stopping:
-            raise Unavailable(_STOPPED)
+        self._check_stopping()
         if spec.terminal_id in self._open:
             raise TerminalTaken("There is a terminal with this id already.")
         if len(self._open) + self._starting >= MAX_TERMINALS:
@@ -285,13 +284,19 @@ class Terminals:
             ) from None
         finally:
             self._starting -= 1
-        if self._is_stopping:
+        try:
+            self._check_stopping()
+        except Unavailable:
             await asyncio.to_thread(discard_terminal, started)
-            raise Unavailable(_STOPPED)
+            raise
         pty = PseudoTerminal(started, clock=self._clock, cgroups=self._cgroups)
         terminal = self._open[spec.terminal_id] = Terminal(spec.terminal_id, pty, self._clock, self._kept)
         self._tasks.spawn(spec.terminal_id, self._keep(terminal))
         return terminal
+
+    def _check_stopping(self) -> None:
+        if self._is_stopping:
+            raise Unavailable(_STOPPED)
 
     def find(self, terminal_id: TerminalId) -> Terminal:
         """Find a terminal. Raises TerminalOver when there is none (any more)."""
