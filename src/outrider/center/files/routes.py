@@ -9,7 +9,7 @@ from litestar.params import FromPath, FromQuery, QueryParameter
 
 from outrider.center.files.download import ArchiveDownload, DownloadAnswer, FileDownload
 from outrider.center.files.names import query_bytes
-from outrider.center.files.service import FileService
+from outrider.center.files.service import MOST_NAME, MOST_PATH, FileService
 from outrider.center.files.views import FileView, Listing, Uploaded
 from outrider.center.http.callers import Caller, access
 from outrider.center.http.problems import documented
@@ -20,8 +20,10 @@ from outrider.domain.roles import Role
 
 Files = NamedDependency[FileService]
 Asked = Request[Caller, Any, Any]
-PathOnHost = Annotated[str, QueryParameter(min_length=1, max_length=20_000)]
+# At four bytes a character, percent-encoded, both together still fit into the head of a request.
+PathOnHost = Annotated[str, QueryParameter(min_length=1, max_length=MOST_PATH)]
 """An absolute path on the host. Percent-encoded bytes need not be UTF-8."""
+NameOnHost = Annotated[str, QueryParameter(max_length=MOST_NAME)]
 
 _HOST = documented([400, 403, 404, 409, 429, 502, 503])
 
@@ -53,7 +55,7 @@ async def list_folder(
     path: PathOnHost,
     request: Asked,
     files: Files,
-    after: Annotated[str, QueryParameter(max_length=4096)] = "",
+    after: NameOnHost = "",
     limit: Annotated[int, QueryParameter(ge=1, le=MOST_LISTED)] = MOST_LISTED,
 ) -> Listing:
     """List a folder by name, page by page."""
