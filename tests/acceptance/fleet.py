@@ -26,7 +26,14 @@ _AT_ONCE: Final = 16
 class Center:
     """A center with a home of its own."""
 
-    def __init__(self, home: Path, http: aiohttp.ClientSession, prefix: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        home: Path,
+        http: aiohttp.ClientSession,
+        prefix: Sequence[str] = (),
+        *,
+        heartbeat: float = HEARTBEAT,
+    ) -> None:
         self.home = home
         self.port = free_port()
         self.tls_port = free_port()
@@ -41,7 +48,7 @@ class Center:
                 "listen": f"127.0.0.1:{self.port}",
                 "tls_listen": f"127.0.0.1:{self.tls_port}",
                 "admin_password": PASSWORD,
-                "heartbeat": str(HEARTBEAT),
+                "heartbeat": str(heartbeat),
             },
             log=home.with_name(f"{home.name}.log"),
             prefix=prefix,
@@ -260,7 +267,9 @@ async def copy_home(program: Program, home: Path, to: Path) -> None:
 
 
 @asynccontextmanager
-async def open_fleet(folder: Path, seed: int, *, center_prefix: Sequence[str] = ()) -> AsyncIterator[Fleet]:
+async def open_fleet(
+    folder: Path, seed: int, *, center_prefix: Sequence[str] = (), heartbeat: float = HEARTBEAT
+) -> AsyncIterator[Fleet]:
     """Start a center and give it with a journal that follows it; kill everything in the end."""
     async with AsyncExitStack() as stack:
         connector = aiohttp.TCPConnector(force_close=True)
@@ -269,7 +278,7 @@ async def open_fleet(folder: Path, seed: int, *, center_prefix: Sequence[str] = 
         )
         fleet = Fleet(folder, seed, http, stack)
         if center_prefix:
-            fleet.center = Center(folder / "center", http, center_prefix)
+            fleet.center = Center(folder / "center", http, center_prefix, heartbeat=heartbeat)
         stack.push_async_callback(_end_commands, fleet)
         stack.push_async_callback(fleet.center.program.discard)
         await fleet.center.start()

@@ -60,7 +60,7 @@ from outrider.engines.files.unfinished import Unfinished
 from outrider.engines.logs.journalctl import Journal
 from outrider.engines.telemetry.machine import boot_id, machine_digest
 from outrider.kit import logs
-from outrider.kit.clock import SystemClock
+from outrider.kit.clock import Clock, SystemClock
 from outrider.kit.config import ConfigError
 from outrider.kit.launch import ANNOUNCE_FD, PARENT_FD, ParentWatch, inherited_descriptor
 from outrider.kit.supervise import Ready, Supervisor, run_until_signalled
@@ -72,8 +72,11 @@ _SETTINGS_WRONG: Final = 2
 _FOLDER_UNUSABLE: Final = 3
 
 
-def main(argv: Sequence[str]) -> int:
-    """Run the agent until it is stopped and return its exit code; `argv` follows the program's name."""
+def main(argv: Sequence[str], clock: Clock | None = None) -> int:
+    """Run the agent until it is stopped and return its exit code; `argv` follows the program's name.
+
+    `clock` is this machine's unless another is given.
+    """
     if argv:
         return _complain(
             f"outrider agent takes no {argv[0]!r}: it is told by OUTRIDER_* variables or a file."
@@ -97,7 +100,7 @@ def main(argv: Sequence[str]) -> int:
             "the agent's folder can't be used", folder=str(folder.path), reason=str(error)
         )
         return _FOLDER_UNUSABLE
-    daemon = Daemon(settings, folder, baton)
+    daemon = Daemon(settings, folder, baton, clock or SystemClock())
     code = asyncio.run(daemon.run())
     if code == RESTART_CODE:
         baton = Baton(lock_fd=lock.descriptor, parent_fd=daemon.parent_fd, commands=daemon.restarter.handed)
@@ -115,11 +118,13 @@ class Daemon:
 
     name = "member"
 
-    def __init__(self, settings: AgentSettings, folder: AgentFolder, baton: Baton | None) -> None:
+    def __init__(
+        self, settings: AgentSettings, folder: AgentFolder, baton: Baton | None, clock: Clock
+    ) -> None:
         self._settings = settings
         self._folder = folder
         self._baton = baton
-        self._clock = SystemClock()
+        self._clock = clock
         self._rng = random.SystemRandom()
         self._journal = Journal(str(settings.journal or ""))
         self.connection = Connection(Standing(ConnectionState.NOT_CONFIGURED))

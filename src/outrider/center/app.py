@@ -325,8 +325,7 @@ class _TaskService:
             await asyncio.get_running_loop().create_future()
 
 
-async def _run(settings: CenterSettings, environ: Mapping[str, str]) -> int:
-    clock = SystemClock()
+async def _run(settings: CenterSettings, environ: Mapping[str, str], clock: Clock) -> int:
     home = settings.home.expanduser()
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     plain, tls = addresses(settings)
@@ -387,8 +386,11 @@ async def _run(settings: CenterSettings, environ: Mapping[str, str]) -> int:
         await store.close()
 
 
-def main(argv: Sequence[str]) -> int:
-    """Run the center until it is stopped; return the exit code: 78 for settings that can't work."""
+def main(argv: Sequence[str], clock: Clock | None = None) -> int:
+    """Run the center until it is stopped; return the exit code: 78 for settings that can't work.
+
+    `clock` is this machine's unless another is given.
+    """
     if argv:
         sys.stderr.write(
             "outrider center: it takes no options; settings are OUTRIDER_* variables or center.toml\n"
@@ -405,7 +407,7 @@ def main(argv: Sequence[str]) -> int:
         keep_large_buffers_apart()
         let_threads_in()
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(_run(settings, environ))
+            return runner.run(_run(settings, environ, clock or SystemClock()))
     except (config.ConfigError, StoreUnusable, ValueError) as error:
         sys.stderr.write(f"outrider center: {error}\n")
         return _BAD_SETUP
