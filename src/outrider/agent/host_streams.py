@@ -1,13 +1,13 @@
 """Streams that the center asks for: each is dialled, and served by the part that has its kind.
 
 A stream is a connection of its own and outlives the link: a link that is dialled again cuts no transfer. It
-ends when either side ends it, when its connection is gone or silent, when this host stops or is no member any
-more.
+ends when either side ends it, when its connection is gone or silent, when what the policy says of it changes,
+when this host stops or is no member any more.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import aiohttp
 import msgspec
@@ -55,8 +55,15 @@ class StreamKind(Protocol):
         ...
 
 
+class _Terms(NamedTuple):
+    """On what terms a stream was opened: of what ability it is, and what the policy said of that."""
+
+    ability: str
+    rules: tuple[object, ...]
+
+
 class HostStreams:
-    """The service that serves them."""
+    """The service that serves them. What the policy comes to forbid or to limit otherwise ends in seconds."""
 
     name = "host streams"
 
@@ -69,20 +76,19 @@ class HostStreams:
         self._policy = policy
         self._clock = clock
         self._tasks = Tasks(self.name, limit=_MAX_DIALLED)
-        self._open: set[OpenStream] = set()
+        self._alive = Tasks("alive")
+        self._open: dict[OpenStream, _Terms] = {}
         self._none_open = asyncio.Event()
         self._none_open.set()
 
     async def serve(self, ready: Ready) -> None:
         """Serve streams until cancelled; those that are open are then told."""
-        async with self._tasks:
+        async with self._tasks, self._alive:
             ready()
             try:
                 while True:
                     await self._clock.sleep(TICK)
-                    for stream in list(self._open):
-                        stream.tick()
-                        self._tasks.begin("alive", _stay_alive(stream))
+                    self._look_after_all()
             finally:
                 await self._say_goodbye()
 
@@ -97,6 +103,17 @@ class HostStreams:
         """End all streams, telling the center why."""
         for stream in list(self._open):
             stream.fail(StreamLost(reason))
+
+    def _look_after_all(self) -> None:
+        policy = self._policy.current()
+        for stream, terms in list(self._open.items()):
+            stream.tick()
+            if refusal := policy.forbids(terms.ability):
+                stream.fail(Forbidden(refusal))
+            elif policy.rules_for(terms.ability) != terms.rules:
+                stream.fail(StreamLost("This host's policy has changed meanwhile: ask again."))
+            if stream.is_quiet:
+                self._alive.spawn("stream", _stay_alive(stream))
 
     async def _bring(self, message: StreamWanted) -> None:
         try:
@@ -121,14 +138,15 @@ class HostStreams:
             return received.data if received.type is aiohttp.WSMsgType.BINARY else None
 
         stream = OpenStream(socket.send_bytes, get, self._clock, window=kind.window if kind else WINDOW)
-        self._open.add(stream)
+        ability = kind.ability if kind else ""
+        self._open[stream] = _Terms(ability, self._policy.current().rules_for(ability))
         self._none_open.clear()
         try:
             async with Tasks(f"stream {message.kind}") as tasks:
                 tasks.spawn("serve", self._answer(kind, message, stream))
                 await stream.run()
         finally:
-            self._open.discard(stream)
+            del self._open[stream]
             if not self._open:
                 self._none_open.set()
 

@@ -8,7 +8,8 @@
 
 No file means no rule beyond the center's. A file that is there and can't be relied on - not root's, writable
 by others, unreadable, with a key nobody knows - forbids everything, loudly: it was meant to forbid something.
-It is looked at before each command, and read again when it has changed.
+It is looked at before each command, and every few seconds for streams that are open; it is read again when it
+has changed.
 """
 
 import os
@@ -31,6 +32,11 @@ log = logs.get(__name__)
 STREAMED: Final = ("files", "logs", "metrics", "terminal")
 """Abilities that are no command types: what they do travels on streams."""
 ABILITIES: Final = (*sorted(REGISTRY), *STREAMED, "transfers", "robots", "containers")
+_RULES_OF: Final = {
+    "files": ("file_roots", "file_read_only"),
+    "logs": ("file_roots",),
+    "terminal": ("users",),
+}
 _MAX_FILE: Final = 256 * 1024
 _OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
 
@@ -82,6 +88,10 @@ class Policy:
         if ability in self._rules.forbid:
             return f"This host's policy ({self._path}) forbids {ability}."
         return ""
+
+    def rules_for(self, ability: str) -> tuple[object, ...]:
+        """Return what is ruled of an ability on streams, beside `forbids`, to be compared with later."""
+        return tuple(getattr(self._rules, name) for name in _RULES_OF.get(ability, ()))
 
     def refusal(self, kind: str, params: Mapping[str, Any], runs_as: str) -> str:
         """Return why this command may not run here, naming the file, or an empty text when it may.

@@ -118,11 +118,15 @@ class OpenStream:
         if self._clock.monotonic() - self._heard >= SILENT_AFTER:
             self._break_off(StreamLost("The other side of the stream has fallen silent."))
 
+    @property
+    def is_quiet(self) -> bool:
+        """Tell whether this side said nothing for so long that it has to `stay_alive`."""
+        is_idle = not self._is_putting and not self._over.is_set()
+        return is_idle and self._clock.monotonic() - self._said >= ALIVE_EVERY
+
     async def stay_alive(self) -> None:
         """Say that this side is there, when it was quiet for a while. To be called every few seconds."""
-        if self._is_putting or self._over.is_set():
-            return
-        if self._clock.monotonic() - self._said >= ALIVE_EVERY:
+        if self.is_quiet:
             await self._say_frame(Grant(window=0))
 
     @property

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from outrider.agent.host_streams import HostStreams
+from outrider.agent.host_streams import TICK, HostStreams
 from outrider.agent.policy import PolicyFile
 from outrider.agent.streams.logs import LogStream
 from outrider.center.logs.service import LOOK_AGAIN
@@ -190,6 +190,26 @@ async def test_the_hosts_own_rules_hold(tmp_path: Path) -> None:
     other.mkdir()
     async with a_site(other, rules='forbid = ["logs"]\n') as site, site.reading() as events:
         assert await error_of(events) == "forbidden"
+
+
+async def test_rules_that_change_hold_for_who_is_reading(tmp_path: Path) -> None:
+    """A file that lies outside of the new roots, and logs once they are forbidden, end within seconds."""
+    clock, policy = TurnedClock(), tmp_path / "policy.toml"
+    async with a_site(tmp_path, clock=clock) as site:
+        async with site.reading(lines="1") as events:
+            assert message(await events.next()) == "three"
+            policy.write_text('file_roots = ["/srv"]\n')
+            await clock.advance(TICK)
+            await events.until("away")
+            await clock.advance(LOOK_AGAIN)
+            await events.until("back")
+            assert await error_of(events) == "path_refused"
+        policy.write_text("")
+        async with site.reading(lines="1") as events:
+            assert message(await events.next()) == "three"
+            policy.write_text('forbid = ["logs"]\n')
+            await clock.advance(TICK)
+            assert await error_of(events) == "forbidden"
 
 
 async def test_the_journal_with_who_and_how_grave(tmp_path: Path, journal_files: JournalFiles) -> None:

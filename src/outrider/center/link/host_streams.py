@@ -42,6 +42,11 @@ class _Wanted:
         self.token = secrets.token_urlsafe(_TOKEN_BYTES)
         self.came: asyncio.Future[OpenStream] = asyncio.get_running_loop().create_future()
 
+    def leave(self) -> None:
+        """End the stream if it has come in the moment in which it was given up: nobody else would."""
+        if self.came.done() and not self.came.cancelled() and self.came.exception() is None:
+            self.came.result().leave()
+
 
 class HostStreams:
     """Opens streams to hosts, and looks after those that are open. A service."""
@@ -70,7 +75,8 @@ class HostStreams:
                     await self._clock.sleep(TICK)
                     for stream in list(self._open):
                         stream.tick()
-                        self._tasks.begin("alive", _stay_alive(stream))
+                        if stream.is_quiet:
+                            self._tasks.spawn("alive", _stay_alive(stream))
             finally:
                 for stream in list(self._open):
                     stream.fail(StreamLost("The center is stopping."))
@@ -105,13 +111,12 @@ class HostStreams:
                 raise HostAway("The host is not connected now. Try again when it is online.")
             return await self._clock.wait_for(wanted.came, DIAL_WITHIN)
         except TimeoutError:
+            wanted.leave()
             raise StreamLost(
                 "The host did not open a connection for this in time; its log says why."
             ) from None
         except asyncio.CancelledError:
-            # It may have come in the same moment: nobody else would end it.
-            if wanted.came.done() and not wanted.came.cancelled():
-                wanted.came.result().leave()
+            wanted.leave()
             raise
         finally:
             del self._wanted[stream_id]
@@ -132,7 +137,10 @@ class HostStreams:
         await stream.run()
 
     def end_all(self, agent_id: AgentId, reason: str) -> None:
-        """End an agent's streams: it was deleted or declined."""
+        """End an agent's streams, also those that have not come yet: it was deleted or declined."""
+        for wanted in self._wanted.values():
+            if wanted.agent_id == agent_id and not wanted.came.done():
+                wanted.came.set_exception(StreamLost(reason))
         for stream, owner in list(self._open.items()):
             if owner == agent_id:
                 stream.fail(StreamLost(reason))
