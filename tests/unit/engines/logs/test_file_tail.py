@@ -1,8 +1,10 @@
 """A log file read line by line, whatever becomes of it meanwhile."""
 
 import asyncio
+import ctypes
 import os
 from collections.abc import Callable, Iterator
+from contextlib import aclosing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -18,7 +20,21 @@ from outrider.engines.files.rooted import Roots
 from outrider.engines.logs.events import Event, LeftOut, Lines, Remark
 from outrider.engines.logs.file_position import FilePosition
 from outrider.engines.logs.file_tail import BLOCK, MAX_LAG, UNFINISHED_AFTER, FileTail
+from outrider.engines.logs.files import follow_file
+from outrider.kit.clock import SystemClock
+from outrider.kit.tasks import Tasks
 from outrider.testing.clock import TurnedClock
+
+_NOBODY = 65_534
+
+
+def _nobody_in_particular() -> Roots:
+    """Let the thread that asks see files as an ordinary user does, and give it all folders to look into.
+
+    Linux keeps who opens files for each thread; for whoever is no root already this changes nothing.
+    """
+    _ = ctypes.CDLL(None, use_errno=True).setfsuid(_NOBODY)
+    return Roots()
 
 
 class Reader:
@@ -341,3 +357,43 @@ def test_what_can_not_be_read_is_refused(tmp_path: Path) -> None:
         Reader(Path("/etc/passwd"), roots=lambda: Roots([str(tmp_path)])).start()
     with pytest.raises(Invalid):
         FilePosition.parse("j.s=1;i=2")
+
+
+@pytest.fixture
+def everybodys() -> Iterator[Path]:
+    """A folder that everybody may look into, unlike those that tests get."""
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+async def test_a_file_that_may_not_be_read_says_so(everybodys: Path) -> None:
+    """The agent's user may see that it is there and not what is in it: refused at once, by name."""
+    log = everybodys / "secret.log"
+    log.write_text("one\n")
+    log.chmod(0)
+    events = follow_file(_nobody_in_particular, str(log), clock=SystemClock(), lines=10)
+    with pytest.raises(Forbidden, match=r"secret\.log"):
+        await anext(events)
+
+
+async def test_a_file_that_comes_to_be_forbidden_is_waited_for_and_given_up(everybodys: Path) -> None:
+    """Rotation may make the new file first and let us in then; one that stays shut ends it, and says so."""
+    log, clock = everybodys / "app.log", TurnedClock()
+    log.write_text("one\n")
+    log.chmod(0o644)
+    async with aclosing(follow_file(_nobody_in_particular, str(log), clock=clock, lines=10)) as events:
+        found = [await anext(events)]
+        log.rename(everybodys / "app.log.1")
+        log.write_text("two\n")
+        log.chmod(0)
+        async with Tasks("turning") as tasks:
+            tasks.spawn("turning", _turn_on(clock))
+            with pytest.raises(Forbidden, match=r"app\.log"):
+                found += [event async for event in events]
+    assert [event.count for event in found if isinstance(event, Lines)] == [1]
+
+
+async def _turn_on(clock: TurnedClock) -> None:
+    while True:
+        await clock.advance(0.5)
