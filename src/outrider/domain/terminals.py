@@ -19,6 +19,10 @@ Rows = Annotated[int, Meta(ge=1, le=MAX_SIDE)]
 TermName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9+._-]{0,63}\Z")]
 UserName = Annotated[str, Meta(min_length=1, max_length=256)]
 CommandLine = Annotated[str, Meta(min_length=1, max_length=4096)]
+AccountName = Annotated[str, Meta(max_length=256, pattern=r"^[^\x00]*\Z")]
+Reason = Annotated[str, Meta(max_length=4096, pattern=r"^[^\x00]*\Z")]
+Seen = Annotated[int, Meta(ge=0, le=2**53)]
+"""The number of a byte in a terminal's output; JSON and every database hold it exactly."""
 
 
 class NoTerminal(Conflict):
@@ -48,6 +52,6 @@ class TerminalOver(Conflict):
 class Ending(msgspec.Struct, frozen=True, kw_only=True):
     """How a terminal ended: its shell's exit code or signal, and why, where it was not the shell's doing."""
 
-    exit_code: int | None = None
-    signal: int | None = None
-    reason: str = ""
+    exit_code: Annotated[int, Meta(ge=0, le=255)] | None = None
+    signal: Annotated[int, Meta(ge=1, le=64)] | None = None
+    reason: Reason = ""

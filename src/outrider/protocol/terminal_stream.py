@@ -5,19 +5,26 @@ bytes and, when the terminal is over, `Over` at the end. The center sends what i
 and `HangUp` between them. A stream that is lost leaves the terminal waiting for another; `HangUp` ends it.
 """
 
-from typing import Annotated, Final
+from typing import Final
 
 import msgspec
-from msgspec import Meta
 
 from outrider.domain.ids import TerminalId
-from outrider.domain.terminals import Columns, CommandLine, Ending, Rows, TermName, UserName
+from outrider.domain.terminals import (
+    AccountName,
+    Columns,
+    CommandLine,
+    Ending,
+    Reason,
+    Rows,
+    Seen,
+    TermName,
+    UserName,
+)
 
 KIND: Final = "terminal"
 WINDOW: Final = 64 * 1024
 """Bytes of output on their way to the center: few, so that Ctrl-C is not behind a screenful of pages."""
-
-Offset = Annotated[int, Meta(ge=0)]
 
 
 class OpenTerminal(msgspec.Struct, frozen=True, kw_only=True, tag="open"):
@@ -37,7 +44,7 @@ class AttachTerminal(msgspec.Struct, frozen=True, kw_only=True, tag="attach"):
     terminal_id: TerminalId
     columns: Columns
     rows: Rows
-    seen: Offset | None = None
+    seen: Seen | None = None
 
 
 class EndTerminal(msgspec.Struct, frozen=True, kw_only=True, tag="end"):
@@ -59,7 +66,7 @@ class Resize(msgspec.Struct, frozen=True, kw_only=True, tag="resize"):
 class HangUp(msgspec.Struct, frozen=True, kw_only=True, tag="hang_up"):
     """The person has left for good: end the terminal. `reason` is told wherever its end is told."""
 
-    reason: str = ""
+    reason: Reason = ""
 
 
 FromPerson = Resize | HangUp
@@ -71,9 +78,9 @@ class Attached(msgspec.Struct, frozen=True, kw_only=True, tag="attached"):
     `account` is the host's user that it runs as.
     """
 
-    offset: Offset
-    lost: Offset = 0
-    account: str = ""
+    offset: Seen
+    lost: Seen = 0
+    account: AccountName = ""
 
 
 class Over(msgspec.Struct, frozen=True, kw_only=True, tag="over"):

@@ -279,10 +279,10 @@ async def test_a_reader_that_stops_holds_the_shell(lab: Lab) -> None:
     """All the way: what a flood writes stays on the host until it is read; then nothing is missing."""
     async with window(lab.api, lab.agent_id, command="seq 1 2000000; read x") as shell:
         await shell.see(r"1\r\n2\r\n")
-        attachment = lab.own.center.terminals._attached[shell.id]  # type: ignore[index]  # noqa: SLF001 - nothing else tells how far it is
+        place = lab.own.center.terminals._places[shell.id]  # type: ignore[index]  # noqa: SLF001 - nothing else tells how far it is
         before = -1
-        while attachment.offset != before:
-            before = attachment.offset
+        while place.offset != before:
+            before = place.offset
             await asyncio.sleep(0.3)
         # What the sockets' buffers on this machine take, and no more.
         assert before < 12_000_000

@@ -161,7 +161,12 @@ def check_origin(connection: ASGIConnection[Any, Any, Any, Any], public_url: str
     if origin is None:
         return
     asked = {connection.headers.get("host", "").lower(), urlsplit(public_url).netloc.lower()} - {""}
-    parts = urlsplit(origin.lower())
+    try:
+        parts = urlsplit(origin.lower())
+    except ValueError:
+        raise Forbidden(
+            "This may be opened by the center's own pages only, and by no nameless one."
+        ) from None
     names = {parts.netloc}
     if parts.scheme in _PORTS and parts.hostname:
         # A default port may be named or left out, by either.

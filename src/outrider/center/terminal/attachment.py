@@ -5,6 +5,7 @@ Binary messages are the terminal's bytes, both ways. Text messages are JSON with
 """
 
 import asyncio
+from collections import deque
 from typing import Final
 
 import msgspec
@@ -19,6 +20,7 @@ from outrider.domain.ids import TerminalId
 from outrider.domain.terminals import Columns, Ending, Rows
 from outrider.kit import logs
 from outrider.kit.clock import Clock
+from outrider.kit.printable import escape
 from outrider.kit.tasks import Tasks
 from outrider.protocol.open_stream import OpenStream
 from outrider.protocol.terminal_stream import FromHost, HangUp, Over, Resize
@@ -29,6 +31,11 @@ BEAT_EVERY: Final = 15.0
 _HANG_UP_WITHIN: Final = 9.0
 """Seconds for which a host that is to end a terminal is waited for: it takes 5 s of grace itself."""
 _SAY_WITHIN: Final = 2.0
+_TYPED_WITHIN: Final = 1.0
+"""Seconds that what was typed right before its person left still has to reach the host."""
+MAX_AHEAD: Final = 256 * 1024
+"""Bytes that are taken from a person before the host has taken them."""
+_MESSAGE_COST: Final = 64
 NORMAL: Final = 1000
 NO_CODE: Final = 1005
 TRY_AGAIN: Final = 1012
@@ -64,6 +71,8 @@ class Why(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     by: Actor = CENTER
     hang_up: bool = False
+    #: Whether the host is known to have ended it, or to be ending it by itself.
+    is_heard: bool = True
     code: int = NORMAL
     gone: bool = False
 
@@ -77,12 +86,30 @@ def say(kind: str, content: object) -> str:
     return msgspec.json.encode({kind: content}).decode()
 
 
+class Place:
+    """The place before a terminal, which one window has at a time."""
+
+    def __init__(self, *, offset: int = 0) -> None:
+        """Nothing has passed yet; `offset` is the number of the next byte of output."""
+        self.offset = offset
+        #: Bytes that were typed.
+        self.bytes_in = 0
+        self.left = asyncio.Event()
+        self.told: asyncio.Future[Why] = asyncio.get_running_loop().create_future()
+
+    def end(self, why: Why) -> None:
+        """Send away who has it."""
+        if not self.told.done():
+            self.told.set_result(why)
+
+
 class Attachment:
     """One window. `run` carries everything until one side, or somebody else, ends it."""
 
     def __init__(  # noqa: PLR0913 - composition
         self,
         terminal_id: TerminalId,
+        place: Place,
         socket: Socket,
         stream: OpenStream,
         recording: Recording,
@@ -90,15 +117,11 @@ class Attachment:
         *,
         event_streams: EventStreams,
         clock: Clock,
-        offset: int,
         idle: float,
     ) -> None:
         """`idle` is how many seconds without input end it, 0 for none."""
         self.terminal_id = terminal_id
-        self.bytes_in = 0
-        #: The offset of the next byte of output.
-        self.offset = offset
-        self.closed = asyncio.Event()
+        self._place = place
         self._socket = socket
         self._stream = stream
         self._recording = recording
@@ -107,12 +130,10 @@ class Attachment:
         self._clock = clock
         self._idle = idle
         self._typed_at = clock.monotonic()
-        self._told: asyncio.Future[Why] = asyncio.get_running_loop().create_future()
-
-    def end(self, why: Why) -> None:
-        """Close the window from elsewhere."""
-        if not self._told.done():
-            self._told.set_result(why)
+        # What the person has said and the host has not taken yet.
+        self._ahead: deque[bytes | str] = deque()
+        self._ahead_size = 0
+        self._moved = asyncio.Event()
 
     async def run(self) -> Why:
         """Carry everything; return why it ended. The person and the host have been told."""
@@ -128,23 +149,25 @@ class Attachment:
         async with Tasks(f"terminal {self.terminal_id}") as tasks:
             parts = [
                 tasks.start("output", self._show()),
+                tasks.start("hear", self._hear()),
                 tasks.start("input", self._type()),
                 tasks.start("session", self._session()),
                 tasks.start("quiet", self._quiet()),
                 tasks.start("beat", self._beat()),
                 tasks.start("recording", self._record()),
             ]
-            done, _ = await asyncio.wait({*parts, self._told}, return_when=asyncio.FIRST_COMPLETED)
+            told = self._place.told
+            done, _ = await asyncio.wait({*parts, told}, return_when=asyncio.FIRST_COMPLETED)
             # The host's word first: a terminal that has ended has ended, whoever left in the same moment.
-            return next(part for part in (*parts, self._told) if part in done).result()
+            return next(part for part in (*parts, told) if part in done).result()
 
     async def _show(self) -> Why:
         try:
             while (came := await self._stream.receive()) is not None:
                 if isinstance(came, msgspec.Raw):
                     return _over(came, self._caller)
-                await self._recording.shown(self.offset, came)
-                self.offset += len(came)
+                await self._recording.shown(self._place.offset, came)
+                self._place.offset += len(came)
                 await self._socket.send(came)
         except OSError:
             return Why(gone=True, reason="its connection was cut")
@@ -152,34 +175,61 @@ class Attachment:
             return self._fault(error)
         return Why(reason="The host has closed the stream.", code=TRY_AGAIN)
 
-    async def _type(self) -> Why:
+    async def _hear(self) -> Why:
+        """Take what the person says ahead of the host: that they leave is noticed though it takes nothing."""
+        while not isinstance(came := await self._socket.receive(), Left):
+            self._typed_at = self._clock.monotonic()
+            while self._ahead_size >= MAX_AHEAD:
+                await self._move()
+            self._ahead.append(came)
+            self._ahead_size += len(came) + _MESSAGE_COST
+            self._moved.set()
         try:
-            while not isinstance(came := await self._socket.receive(), Left):
-                self._typed_at = self._clock.monotonic()
-                if isinstance(came, bytes):
-                    self.bytes_in += len(came)
-                    await self._recording.typed(came)
-                    await self._stream.send(came)
-                else:
-                    await self._resize(came)
-        except msgspec.DecodeError as error:
-            return Why(
-                hang_up=True,
-                code=BAD,
-                ending=Ending(reason=f"A message could not be understood: {error}."),
-                by=self._caller.actor,
-            )
-        except OutriderError as error:
-            return self._fault(error)
+            await self._clock.wait_for(self._all_typed(), _TYPED_WITHIN)
+        except TimeoutError:
+            log.debug("what a person typed last was not taken", terminal=self.terminal_id)
         if came.code in _ON_PURPOSE:
             return Why(
                 gone=True, hang_up=True, ending=Ending(reason="Its person left it."), by=self._caller.actor
             )
         return Why(gone=True, reason="its connection was cut")
 
+    async def _type(self) -> Why:
+        try:
+            while True:
+                while not self._ahead:
+                    await self._move()
+                came = self._ahead[0]
+                if isinstance(came, bytes):
+                    self._place.bytes_in += len(came)
+                    await self._recording.typed(came)
+                    await self._stream.send(came)
+                else:
+                    await self._resize(came)
+                self._ahead.popleft()
+                self._ahead_size -= len(came) + _MESSAGE_COST
+                self._moved.set()
+        except (msgspec.DecodeError, RecursionError) as error:
+            return Why(
+                hang_up=True,
+                code=BAD,
+                ending=Ending(reason=f"A message could not be understood: {escape(str(error))[:200]}."),
+                by=self._caller.actor,
+            )
+        except OutriderError as error:
+            return self._fault(error)
+
+    async def _all_typed(self) -> None:
+        while self._ahead:
+            await self._move()
+
+    async def _move(self) -> None:
+        self._moved.clear()
+        await self._moved.wait()
+
     async def _resize(self, text: str) -> None:
         size = _told.decode(text).resize
-        self._recording.resized(size.cols, size.rows)
+        await self._recording.resized(size.cols, size.rows)
         await self._stream.say(Resize(columns=size.cols, rows=size.rows))
 
     async def _session(self) -> Why:
@@ -227,22 +277,12 @@ class Attachment:
     async def _hang_up(self, why: Why) -> Why:
         """End the terminal on its host, and take the shell's exit code from there."""
         reason = why.ending.reason if why.ending is not None else why.reason
-        try:
-            over = await self._clock.wait_for(self._last_word(reason), _HANG_UP_WITHIN)
-        except (TimeoutError, OutriderError) as error:
-            log.info("a terminal's end was not heard of", terminal=self.terminal_id, error=error)
-            return why
+        over = await hang_up(self._stream, self._clock, reason)
+        if over is None:
+            log.info("a terminal's end was not heard of", terminal=self.terminal_id)
+            return msgspec.structs.replace(why, is_heard=False)
         ending = Ending(exit_code=over.exit_code, signal=over.signal, reason=reason)
         return msgspec.structs.replace(why, ending=ending)
-
-    async def _last_word(self, reason: str) -> Ending:
-        await self._stream.say(HangUp(reason=reason))
-        while (came := await self._stream.receive()) is not None:
-            if isinstance(came, msgspec.Raw):
-                over = _said.decode(came)
-                return over.ending if isinstance(over, Over) else Ending()
-            self.offset += len(came)
-        return Ending()
 
     async def _recording_done(self) -> None:
         try:
@@ -265,11 +305,31 @@ class Attachment:
         await self._socket.close(code, "")
 
 
+async def hang_up(stream: OpenStream, clock: Clock, reason: str) -> Ending | None:
+    """End a terminal on its host; return how it ended, None when that was not heard of in time."""
+    try:
+        return await clock.wait_for(_last_word(stream, reason), _HANG_UP_WITHIN)
+    except (TimeoutError, OutriderError):
+        return None
+
+
+async def _last_word(stream: OpenStream, reason: str) -> Ending | None:
+    await stream.say(HangUp(reason=reason))
+    while (came := await stream.receive()) is not None:
+        if isinstance(came, msgspec.Raw):
+            return _ending_of(came)
+    return None
+
+
 def _over(came: msgspec.Raw, caller: Caller) -> Why:
+    return Why(ending=_ending_of(came), by=caller.actor)
+
+
+def _ending_of(came: msgspec.Raw) -> Ending:
     try:
         said = _said.decode(came)
-    except msgspec.DecodeError as error:
-        raise LinkFault(f"A message on a terminal's stream is broken: {error}.") from None
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise LinkFault(f"A message on a terminal's stream is broken: {escape(str(error))[:200]}.") from None
     if not isinstance(said, Over):
         raise LinkFault("The host says a second time that the terminal is there.")
-    return Why(ending=said.ending, by=caller.actor)
+    return said.ending

@@ -17,7 +17,7 @@ from outrider.kit.clock import Clock
 FLUSH_EVERY: Final = 5.0
 """Seconds between parts: what a center that is killed may lose of a recording."""
 MAX_RECORDED: Final = 64 * 1024 * 1024
-"""Bytes of a terminal's output and input that are recorded; what follows is not, and a marker says so."""
+"""Bytes of a recording, as it is written; what follows is not recorded, and a marker says so."""
 _MAX_PENDING: Final = 256 * 1024
 PREFIX: Final = "terminals"
 _WHOLE: Final = "recording.cast"
@@ -47,9 +47,17 @@ class Recording:
     """The recording of one terminal while somebody looks at it. Raises Unavailable when it can't be kept."""
 
     def __init__(
-        self, blobs: Blobs, terminal_id: str, mode: RecordingMode, started: float, clock: Clock
+        self,
+        blobs: Blobs,
+        terminal_id: str,
+        mode: RecordingMode,
+        started: float,
+        clock: Clock,
+        *,
+        limit: int = MAX_RECORDED,
     ) -> None:
-        """Begin to record; use `begin` or `go_on` first."""
+        """Begin to record, up to `limit` bytes; use `begin` or `go_on` first."""
+        self._limit = limit
         self._blobs = blobs
         self._id = terminal_id
         self._mode = mode
@@ -59,7 +67,7 @@ class Recording:
         self._number = 0
         #: Up to which byte of the terminal's output is recorded.
         self._reached = 0
-        self._typed = 0
+        self._size = 0
         self._is_full = False
         self._writing = asyncio.Lock()
 
@@ -81,7 +89,9 @@ class Recording:
         if parts := await parts_of(self._blobs, self._id):
             number, _, reached = parts[-1].rpartition("/")[2].partition("-")
             self._number, self._reached = int(number) + 1, int(reached)
-        self.resized(columns, rows)
+            self._size = sum([await self._blobs.size(part) for part in parts])
+            self._is_full = self._size > self._limit
+        await self.resized(columns, rows)
 
     async def shown(self, offset: int, data: bytes) -> None:
         """Record output that begins at the byte `offset`. Waits while much is not on disk yet."""
@@ -100,14 +110,14 @@ class Recording:
     async def typed(self, data: bytes) -> None:
         """Record input, where that is wanted."""
         if self._mode is RecordingMode.ALL and not self._is_full:
-            self._typed += len(data)
             self._add(self._cast.typed(self._now, data))
             await self._bounded()
 
-    def resized(self, columns: int, rows: int) -> None:
+    async def resized(self, columns: int, rows: int) -> None:
         """Record a new size."""
         if self.is_on and not self._is_full:
             self._add(self._cast.resized(self._now, columns, rows))
+            await self._bounded()
 
     async def flush(self) -> None:
         """Bring all that was recorded to the disk."""
@@ -124,7 +134,8 @@ class Recording:
 
     def _add(self, line: bytes) -> None:
         self._pending += line
-        if self._reached + self._typed > MAX_RECORDED:
+        self._size += len(line)
+        if self._size > self._limit and not self._is_full:
             self._is_full = True
             self._pending += self._cast.marked(self._now, "what follows is not recorded: it is too much")
 
@@ -136,7 +147,7 @@ class Recording:
 async def merge(blobs: Blobs, terminal_id: str) -> str | None:
     """Put a recording's parts together; return the key of the whole, None when there are no parts.
 
-    Cut off at any moment, it can be done again.
+    Cut off at any moment, it can be done again; not by two at the same time.
     """
     keys = [key async for key in blobs.list(f"{PREFIX}/{terminal_id}")]
     whole = whole_key(terminal_id)

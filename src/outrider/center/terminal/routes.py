@@ -51,7 +51,7 @@ async def open_terminal(  # noqa: PLR0913, PLR0917 (each is a parameter of the a
     user: FromQuery[str | None] = None,
     command: FromQuery[str | None] = None,
     terminal: FromQuery[str | None] = None,
-    seen: Annotated[int | None, QueryParameter(ge=0)] = None,
+    seen: Annotated[int | None, QueryParameter(ge=0, le=2**53)] = None,
     token: FromQuery[str | None] = None,  # noqa: ARG001 (read by the guard; named here for the OpenAPI document)
 ) -> Stream:
     """Open a terminal on a host, or come back to one: a WebSocket (docs/guides/terminal.md)."""

@@ -1,6 +1,8 @@
 """Terminals: opened, come back to, listed, ended, replayed."""
 
+import asyncio
 from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from typing import Final
 
 import msgspec
@@ -12,7 +14,7 @@ from outrider.center.http.upgrades import Serve, Socket
 from outrider.center.link.host_streams import HostStreams
 from outrider.center.store.engine import Store
 from outrider.center.terminal import rows
-from outrider.center.terminal.attachment import Attachment, Opened, Why, say
+from outrider.center.terminal.attachment import Attachment, Opened, Place, Why, hang_up, say
 from outrider.center.terminal.recording import (
     PREFIX,
     Recording,
@@ -39,7 +41,7 @@ from outrider.center.terminal.writes import (
     Return,
 )
 from outrider.domain.actors import CENTER, Actor
-from outrider.domain.errors import NotFound, OutriderError
+from outrider.domain.errors import HostFault, LinkFault, NotFound, OutriderError, Unavailable
 from outrider.domain.ids import AgentId, TerminalId, new_terminal_id
 from outrider.domain.roles import Role
 from outrider.domain.terminals import (
@@ -48,6 +50,7 @@ from outrider.domain.terminals import (
     CommandLine,
     Ending,
     Rows,
+    Seen,
     TerminalOver,
     TermName,
     UserName,
@@ -62,7 +65,6 @@ from outrider.protocol.terminal_stream import (
     Attached,
     AttachTerminal,
     EndTerminal,
-    HangUp,
     OpenTerminal,
     Over,
 )
@@ -74,9 +76,10 @@ GIVEN_UP_AFTER: Final = KEPT_SECONDS + 15.0
 """Seconds after which a terminal that nobody looks at has ended on its host for sure."""
 _REMOVE_EVERY: Final = 3600.0
 _CHUNK: Final = 200
-_TAKE_OVER_WITHIN: Final = 15.0
+_LEFT_WITHIN: Final = 30.0
+_ANSWER_WITHIN: Final = 5.0
 _NOBODY: Final = "Nobody came back to it within a minute."
-_REMOVED_HOST: Final = "Its host was away when it was ended."
+_ELSEWHERE: Final = "The terminal is looked at from somewhere else now."
 
 
 class Wish(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,7 +92,7 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     command: CommandLine | None = None
     terminal: str | None = None
     #: Up to which byte of its output they have seen; None shows what is still kept.
-    seen: int | None = None
+    seen: Seen | None = None
 
 
 class TerminalService:
@@ -122,15 +125,15 @@ class TerminalService:
         self._recording = recording
         self._idle = idle
         self._kept = kept
-        self._attached: dict[TerminalId, Attachment] = {}
+        self._places: dict[TerminalId, Place] = {}
+        # A recording is put together by one at a time.
+        self._merging = asyncio.Lock()
 
     async def serve(self, ready: Ready) -> None:
         """Look after terminals that nobody looks at, until cancelled."""
         ready()
         removed_at: float | None = None
-        await self._note_cut_off()
         while True:
-            await self._clock.sleep(SWEEP_EVERY)
             try:
                 await self.sweep()
                 if removed_at is None or self._clock.monotonic() - removed_at >= _REMOVE_EVERY:
@@ -138,6 +141,7 @@ class TerminalService:
                     removed_at = self._clock.monotonic()
             except OutriderError as error:
                 log.warning("terminals could not be looked after", reason=error.detail)
+            await self._clock.sleep(SWEEP_EVERY)
 
     # --- looking at a terminal
 
@@ -162,7 +166,10 @@ class TerminalService:
             user=wish.user,
             command=wish.command,
         )
-        async with self._host_streams.open(agent_id, KIND, request, window=WINDOW) as stream:
+        async with (
+            self._place(terminal_id) as place,
+            self._host_streams.open(agent_id, KIND, request, window=WINDOW) as stream,
+        ):
             attached = await _attached(stream)
             row = TerminalRow(
                 id=terminal_id,
@@ -194,38 +201,62 @@ class TerminalService:
                     title=f"{attached.account} on {agent_id}",
                 )
             except OutriderError as error:
-                # Nothing was typed yet: what can't be written down is not begun.
-                await stream.say(HangUp(reason=error.detail))
+                await self._take_back(row, stream, error)
                 raise
-            await self._carry(socket, stream, attached, row, recording, caller)
+            await self._carry(socket, stream, attached, row, place, recording, caller)
+
+    async def _take_back(self, row: TerminalRow, stream: OpenStream, error: OutriderError) -> None:
+        """End a terminal that can't be written down: nothing was typed into it yet."""
+        ending = Ending(reason=f"It was not begun: {error.detail}")
+        if await hang_up(stream, self._clock, ending.reason) is None:
+            await self._end_on_host(row)
+        try:
+            await self._end(row, ending, CENTER)
+        except OutriderError as again:
+            # The sweep finds it, if it was written down at all.
+            log.warning("a terminal's end could not be written down", terminal=row.id, reason=again.detail)
 
     async def _return(
         self, socket: Socket, agent_id: AgentId, terminal_id: TerminalId, wish: Wish, caller: Caller
     ) -> None:
-        row = await self._own(terminal_id, caller)
-        if row.agent_id != agent_id:
-            raise no_such_terminal(terminal_id)
-        if row.ended is not None:
-            raise TerminalOver(f"The terminal is over. {row.reason}".rstrip())
-        if (older := self._attached.get(terminal_id)) is not None:
-            older.end(Why(reason="The terminal is looked at from somewhere else now."))
-            await self._clock.wait_for(older.closed.wait(), _TAKE_OVER_WITHIN)
-            row = await self._own(terminal_id, caller)
+        await self._own_open(agent_id, terminal_id, caller)
         request = AttachTerminal(
             terminal_id=terminal_id, columns=wish.columns, rows=wish.rows, seen=wish.seen
         )
+        async with self._place(terminal_id) as place:
+            # Who was there before has written down what passed until now.
+            row = await self._own_open(agent_id, terminal_id, caller)
+            try:
+                async with self._host_streams.open(agent_id, KIND, request, window=WINDOW) as stream:
+                    attached = await _attached(stream)
+                    recording = self._recording_of(row)
+                    await recording.go_on(wish.columns, wish.rows)
+                    await self._store.writer.submit(
+                        RETURN_TO, Return(terminal_id=terminal_id, by=caller.actor, lost=attached.lost)
+                    )
+                    await self._carry(socket, stream, attached, row, place, recording, caller)
+            except TerminalOver as error:
+                await self._end(row, Ending(reason=error.detail), CENTER)
+                raise
+
+    @asynccontextmanager
+    async def _place(self, terminal_id: TerminalId) -> AsyncGenerator[Place, None]:
+        """Take the place before a terminal; who has it is sent away first. Raises Unavailable."""
+        while (older := self._places.get(terminal_id)) is not None:
+            older.end(Why(reason=_ELSEWHERE))
+            await self._has_left(older)
+        place = self._places[terminal_id] = Place()
         try:
-            async with self._host_streams.open(agent_id, KIND, request, window=WINDOW) as stream:
-                attached = await _attached(stream)
-                recording = self._recording_of(row)
-                await recording.go_on(wish.columns, wish.rows)
-                await self._store.writer.submit(
-                    RETURN_TO, Return(terminal_id=terminal_id, by=caller.actor, lost=attached.lost)
-                )
-                await self._carry(socket, stream, attached, row, recording, caller)
-        except TerminalOver as error:
-            await self._end(row, Ending(reason=error.detail), CENTER)
-            raise
+            yield place
+        finally:
+            del self._places[terminal_id]
+            place.left.set()
+
+    async def _has_left(self, place: Place) -> None:
+        try:
+            await self._clock.wait_for(place.left.wait(), _LEFT_WITHIN)
+        except TimeoutError:
+            raise Unavailable("The terminal's window is not closed in time. Try again.") from None
 
     async def _carry(
         self,
@@ -233,22 +264,23 @@ class TerminalService:
         stream: OpenStream,
         attached: Attached,
         row: TerminalRow,
+        place: Place,
         recording: Recording,
         caller: Caller,
     ) -> None:
         """Carry everything between a person and their terminal; write down how it ended."""
+        place.offset = attached.offset
         attachment = Attachment(
             row.id,
+            place,
             socket,
             stream,
             recording,
             caller,
             event_streams=self._event_streams,
             clock=self._clock,
-            offset=attached.offset,
             idle=self._idle,
         )
-        self._attached[row.id] = attachment
         why = Why(gone=True)
         try:
             await socket.accept()
@@ -260,21 +292,32 @@ class TerminalService:
         except OSError as error:
             log.info("a terminal's person was gone at once", terminal=row.id, reason=str(error))
         finally:
-            del self._attached[row.id]
-            try:
-                await self._note(row, attachment, why)
-            finally:
-                attachment.closed.set()
+            await self._note(row, place, why)
+        if not why.is_heard:
+            await self._end_on_host(row)
 
-    async def _note(self, row: TerminalRow, attachment: Attachment, why: Why) -> None:
-        bytes_in = row.bytes_in + attachment.bytes_in
-        if why.ending is None:
-            await self._store.writer.submit(
-                LEAVE_TERMINALS,
-                Leaving(terminal_id=row.id, bytes_in=bytes_in, bytes_out=attachment.offset),
-            )
-        else:
-            await self._end(row, why.ending, why.by, bytes_in=bytes_in, bytes_out=attachment.offset)
+    async def _note(self, row: TerminalRow, place: Place, why: Why) -> None:
+        bytes_in = row.bytes_in + place.bytes_in
+        try:
+            if why.ending is None:
+                await self._store.writer.submit(
+                    LEAVE_TERMINALS,
+                    Leaving(terminal_id=row.id, bytes_in=bytes_in, bytes_out=place.offset),
+                )
+            else:
+                await self._end(row, why.ending, why.by, bytes_in=bytes_in, bytes_out=place.offset)
+        except OutriderError as error:
+            # The sweep finds that nobody looks at it.
+            log.warning("a terminal could not be written down", terminal=row.id, reason=error.detail)
+
+    async def _end_on_host(self, row: TerminalRow) -> None:
+        """End a terminal that nobody looks at, or whose stream is stuck."""
+        try:
+            async with self._host_streams.open(row.agent_id, KIND, EndTerminal(terminal_id=row.id)) as stream:
+                await self._clock.wait_for(stream.hear(Over), _ANSWER_WITHIN)
+        except (OutriderError, TimeoutError) as error:
+            # It can't be come back to any more, so it ends on its host within a minute by itself.
+            log.info("a terminal's host was not there for its end", terminal=row.id, reason=str(error))
 
     # --- lists, ends, recordings
 
@@ -304,17 +347,12 @@ class TerminalService:
         if row.ended is not None:
             raise TerminalOver("The terminal is over already.")
         ending = Ending(reason=f"It was ended by {caller.username}.")
-        attachment = self._attached.get(row.id)
-        if attachment is not None:
-            attachment.end(Why(hang_up=True, ending=ending, by=caller.actor))
-            await self._clock.wait_for(attachment.closed.wait(), _TAKE_OVER_WITHIN)
+        place = self._places.get(row.id)
+        if place is not None:
+            place.end(Why(hang_up=True, ending=ending, by=caller.actor))
+            await self._has_left(place)
             return
-        try:
-            async with self._host_streams.open(row.agent_id, KIND, EndTerminal(terminal_id=row.id)) as stream:
-                await stream.hear(Over)
-        except OutriderError as error:
-            # It can't be come back to any more, so it ends on its host within a minute by itself.
-            log.info("a terminal's host was not there for its end", terminal=row.id, reason=error.detail)
+        await self._end_on_host(row)
         await self._end(row, ending, caller.actor)
 
     async def recording(self, terminal_id: str, caller: Caller) -> AsyncGenerator[bytes, None]:
@@ -346,6 +384,14 @@ class TerminalService:
             raise no_such_terminal(terminal_id)
         return row
 
+    async def _own_open(self, agent_id: AgentId, terminal_id: TerminalId, caller: Caller) -> TerminalRow:
+        row = await self._own(terminal_id, caller)
+        if row.agent_id != agent_id:
+            raise no_such_terminal(terminal_id)
+        if row.ended is not None:
+            raise TerminalOver(f"The terminal is over. {row.reason}".rstrip())
+        return row
+
     async def _end(
         self,
         row: TerminalRow,
@@ -368,7 +414,8 @@ class TerminalService:
 
     async def _merge(self, terminal_id: str) -> None:
         try:
-            blob = await merge(self._blobs, terminal_id)
+            async with self._merging:
+                blob = await merge(self._blobs, terminal_id)
             await self._store.writer.submit(NOTE_MERGED, Merged(terminal_id=terminal_id, blob=blob))
         except OutriderError as error:
             log.warning("a recording could not be put together", terminal=terminal_id, reason=error.detail)
@@ -380,21 +427,22 @@ class TerminalService:
     # --- what nobody wants any more
 
     async def _note_cut_off(self) -> None:
-        """Note that those who looked at terminals when the center ended are cut off."""
+        """Note who is cut off without a word of it: the center had ended, or could not write it down."""
         async with self._store.read() as conn:
             found = await rows.looked_at(conn)
         for row in found:
-            if row.id not in self._attached:
+            if row.id not in self._places:
                 left = Leaving(terminal_id=row.id, bytes_in=row.bytes_in, bytes_out=row.bytes_out)
                 await self._store.writer.submit(LEAVE_TERMINALS, left)
 
     async def sweep(self) -> None:
         """End terminals that nobody came back to; put recordings together where that was cut off."""
+        await self._note_cut_off()
         async with self._store.read() as conn:
             left = await rows.left_before(conn, self._clock.time() - GIVEN_UP_AFTER)
             unmerged = await rows.unmerged(conn, _CHUNK)
         for row in left:
-            if row.id not in self._attached:
+            if row.id not in self._places:
                 await self._end(row, Ending(reason=_NOBODY), CENTER)
         for terminal_id in unmerged:
             await self._merge(terminal_id)
@@ -428,7 +476,10 @@ def _chunks(ids: list[str]) -> list[list[str]]:
 
 
 async def _attached(stream: OpenStream) -> Attached:
-    attached = await stream.hear(Attached)
+    try:
+        attached = await stream.hear(Attached)
+    except LinkFault as fault:
+        raise HostFault(fault.detail) from None
     if attached is None:
         raise TerminalOver("The host has closed the terminal at once.")
     return attached

@@ -6,7 +6,15 @@ from pathlib import Path
 import pytest
 
 from outrider.center.blobs import Blobs, open_blobs
-from outrider.center.terminal.recording import Recording, RecordingMode, merge, parts_of, read, whole_key
+from outrider.center.terminal.recording import (
+    MAX_RECORDED,
+    Recording,
+    RecordingMode,
+    merge,
+    parts_of,
+    read,
+    whole_key,
+)
 from outrider.kit.clock import SystemClock
 
 
@@ -16,9 +24,11 @@ def blobs(tmp_path: Path) -> Blobs:
     return open_blobs(None, home=tmp_path)
 
 
-def recording(blobs: Blobs, mode: RecordingMode = RecordingMode.OUTPUT) -> Recording:
+def recording(
+    blobs: Blobs, mode: RecordingMode = RecordingMode.OUTPUT, limit: int = MAX_RECORDED
+) -> Recording:
     """A recording of one terminal."""
-    return Recording(blobs, "term_1", mode, 0.0, SystemClock())
+    return Recording(blobs, "term_1", mode, 0.0, SystemClock(), limit=limit)
 
 
 async def text(blobs: Blobs, keys: list[str]) -> tuple[str, list[str]]:
@@ -68,6 +78,24 @@ async def test_putting_together_may_be_cut_off(blobs: Blobs) -> None:
     assert await merge(blobs, "term_1") == whole_key("term_1")
     assert await parts_of(blobs, "term_1") == []
     assert (await text(blobs, [whole_key("term_1")]))[0] == "all"
+
+
+async def test_a_recording_is_bounded_as_it_is_written(blobs: Blobs) -> None:
+    """Sizes and what JSON makes longer count, too, and over cuts; a marker says so once."""
+    made = recording(blobs, limit=100_000)
+    await made.begin(columns=80, rows=24, term="x", title="x")
+    for _ in range(1_500):
+        await made.resized(80, 24)
+    await made.flush()
+    for number in range(3):
+        made = recording(blobs, limit=100_000)
+        await made.go_on(80, 24)
+        for offset in range(number * 10_000, number * 10_000 + 10_000, 1_000):
+            await made.shown(offset, b"\x1b" * 1_000)
+        await made.flush()
+    parts = await parts_of(blobs, "term_1")
+    assert 100_000 < sum([await blobs.size(part) for part in parts]) < 110_000
+    assert (await text(blobs, parts))[1] == ["what follows is not recorded: it is too much"]
 
 
 async def test_off_is_off(blobs: Blobs) -> None:
