@@ -111,7 +111,7 @@ async def test_past_and_future_with_who_and_how_grave(journal_files: JournalFile
         line = await log.line()
     assert (line["message"], line["priority"], line["pid"]) == ("four", 3, 42)
     assert (line["unit"], line["identifier"]) == ("app.service", "app")
-    assert line["time"] == pytest.approx(journal_files._begun / 1e6 + 0.004)  # noqa: SLF001
+    assert line["time"] == pytest.approx(journal_files.begun / 1e6 + 0.004)
 
 
 async def test_messages_of_all_sorts(journal_files: JournalFiles) -> None:
@@ -138,7 +138,7 @@ async def test_filters(journal_files: JournalFiles) -> None:
         for priority in (3, 6)
     ]
     await journal_files.write(*entries)
-    begun = journal_files._begun / 1e6  # noqa: SLF001
+    begun = journal_files.begun / 1e6
     for query, expected in (
         (Query(unit="db"), ["db 3", "db 6"]),
         (Query(unit="web-*", priority=4), ["web-1 3", "web-2 3"]),
