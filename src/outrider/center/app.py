@@ -150,6 +150,15 @@ class Center:
             Spool(settings.home.expanduser() / "uploads", settings.uploads_bytes),
         )
         self.logs = LogService(store, self.host_streams, self.hub, Approved(store), clock)
+        self.terminals = TerminalService(
+            store,
+            self.host_streams,
+            self.event_streams,
+            blobs,
+            clock,
+            recording=RecordingMode(settings.terminal_recording),
+            idle=settings.terminal_idle_minutes * 60,
+        )
         self.fleet = FleetService(
             store,
             self.presence,
@@ -160,21 +169,12 @@ class Center:
             on_approved=self.commands.delivery.wake,
             on_barred=self.host_streams.end_all,
             snapshot_of=self.telemetry.latest.of,
+            forget_terminals=self.terminals.forget,
         )
         self.dispatches = Dispatches(store, self.commands, self.presence, clock, self.tasks)
         self.schedules = ScheduleService(store, self.dispatches.service, clock)
         self.alerts = Alerts(store, self.presence, clock, sealer, public_url=settings.public_url)
         self.telemetry.intake.observe(self.alerts.observe_minutes)
-        self.terminals = TerminalService(
-            store,
-            self.host_streams,
-            self.event_streams,
-            blobs,
-            clock,
-            recording=RecordingMode(settings.terminal_recording),
-            idle=settings.terminal_idle_minutes * 60,
-            kept=settings.terminals_days * _DAY,
-        )
         self.audit = AuditService(store)
         self.health = HealthService(store, self.hub, self.fleet, self.telemetry.figures, standing)
         self.retention = Retention(
@@ -185,6 +185,7 @@ class Center:
                 commands=settings.commands_days * _DAY,
                 audit=settings.audit_days * _DAY,
                 alerts=settings.alerts_days * _DAY,
+                terminals=settings.terminals_days * _DAY,
                 minutes=settings.metrics_days * _DAY,
             ),
             forget_blobs=lambda keys: _forget(blobs, keys),

@@ -323,3 +323,20 @@ async def test_a_token_in_the_address_is_not_logged(lab: Lab, caplog: pytest.Log
     with pytest.raises(Exception, match="401"):
         await lab.api.session.ws_connect(address, params={"token": token})
     assert token not in caplog.text
+
+
+async def test_recordings_go_with_their_agent(lab: Lab) -> None:
+    """At once: of terminals that have ended, and of one that is open."""
+    service = lab.own.center.terminals
+    service._recording = RecordingMode.OUTPUT  # noqa: SLF001 - the setting
+    async with window(lab.api, lab.agent_id, command="echo said") as ended:
+        await ended.hear("ended")
+    await lab.until(ended.id, "ended")
+
+    async def kept() -> list[str]:
+        return [key async for key in service._blobs.list(PREFIX)]  # noqa: SLF001 - the blobs of this center
+
+    async with window(lab.api, lab.agent_id):
+        assert len({key.split("/")[1] for key in await kept()}) == 2
+        assert (await lab.api.ask("DELETE", f"/api/agents/{lab.agent_id}")).status == 200
+    assert await kept() == []

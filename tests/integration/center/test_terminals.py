@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from outrider.center.blobs import Blobs
 from outrider.center.http.event_streams import CONFIRMED_EVERY
-from outrider.center.terminal.recording import RecordingMode, parts_of
+from outrider.center.store.retention import Keep, Retention
+from outrider.center.terminal.recording import PREFIX, RecordingMode, parts_of
 from outrider.center.terminal.service import GIVEN_UP_AFTER
 from outrider.domain.terminals import MAX_SIDE
 from outrider.engines.commands.processes import read_stat
@@ -361,17 +363,27 @@ async def test_what_is_not_recorded_has_no_recording(lab: Lab) -> None:
 
 
 async def test_old_ones_are_removed_with_their_recordings(lab: Lab) -> None:
-    """So are recordings whose agent was deleted."""
-    service = lab.own.center.terminals
-    service._recording = RecordingMode.OUTPUT  # noqa: SLF001 - the setting
-    ids = []
+    """And nothing is left of them in the blobs, also of what lay in parts."""
+    center = lab.own.center
+    center.terminals._recording = RecordingMode.OUTPUT  # noqa: SLF001 - the setting
+    blobs = center.terminals._blobs  # noqa: SLF001 - the blobs of this center
     for _ in range(2):
         async with window(lab.api, lab.agent_id) as shell:
             await ready(shell)
             await shell.leave()
         await lab.until(shell.id, "ended")
-        ids.append(shell.id)
-    service._kept = -1.0  # noqa: SLF001 - the setting
-    await service.remove_old()
+    await blobs.put(f"{PREFIX}/term_gone0000000000/00000000-0", b"left by a center that was killed")
+    keep = Keep(terminals=-1.0)
+    removed = await Retention(
+        center.store, center.clock, keep=keep, forget_blobs=lambda keys: forget(blobs, keys)
+    ).run()
+    assert (removed.terminals, len(removed.blobs)) == (2, 2)
     assert await lab.api.get("/api/terminals") == []
-    assert [key async for key in service._blobs.list("terminals")] == []  # noqa: SLF001 - the blobs of this center
+    await center.terminals.remove_orphans()
+    assert [key async for key in blobs.list(PREFIX)] == []
+
+
+async def forget(blobs: Blobs, keys: Sequence[str]) -> None:
+    """Remove blobs by their keys."""
+    for key in keys:
+        await blobs.delete(key)

@@ -2,7 +2,7 @@
 
 import asyncio
 import base64
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -27,7 +27,7 @@ from outrider.domain.enrolment import (
     new_enrolment_key,
 )
 from outrider.domain.errors import Conflict, Invalid, OutriderError, Throttled, Unauthenticated
-from outrider.domain.ids import AgentId, KeyId
+from outrider.domain.ids import AgentId, KeyId, TerminalId
 from outrider.domain.tags import parse_tags
 from outrider.kit import logs
 from outrider.kit.clock import Clock
@@ -118,12 +118,13 @@ class FleetService:
         on_approved: Callable[[AgentId], Awaitable[None]],
         snapshot_of: Callable[[AgentId], tuple[dict[str, Any], float] | None],
         on_barred: Callable[[AgentId, str], None],
+        forget_terminals: Callable[[Sequence[TerminalId]], Awaitable[None]],
     ) -> None:
         """Take the parts; `pins` are those of the center's CA, empty without TLS.
 
         `on_approved` sends what has waited for an agent that may work from now on; `on_barred` ends what is
         under way with one that may not any more, and is told why. `snapshot_of` gives a host's newest
-        snapshot and the seconds since it came.
+        snapshot and the seconds since it came. `forget_terminals` removes recordings.
         """
         self._store = store
         self._presence = presence
@@ -133,6 +134,7 @@ class FleetService:
         self._pins = pins
         self._on_approved = on_approved
         self._on_barred = on_barred
+        self._forget_terminals = forget_terminals
         self._snapshot_of = snapshot_of
         self._failures: KeyedLimiter[str] = KeyedLimiter(0.2, 20, clock, max_keys=10_000)
 
@@ -371,15 +373,16 @@ class FleetService:
     async def delete(self, agent_id: str, by: Actor) -> None:
         """Delete an agent with all its history: its key is dead at once, its link closed, told why."""
         known = AgentId(agent_id)
-        blobs = await self._store.writer.submit(writes.DELETE_AGENTS, writes.Deletion(agent_id=known, by=by))
+        left = await self._store.writer.submit(writes.DELETE_AGENTS, writes.Deletion(agent_id=known, by=by))
         self._presence.forget(known)
         self._on_barred(known, f"The agent was deleted by {by.name}.")
         self._hub.post(known, (Removed(detail=f"Deleted at the center by {by.name}."),))
         link = self._hub.get(known)
         if link is not None:
             self._hub.cut(link, NORMAL, "deleted")
-        for key in blobs:
+        for key in left.blobs:
             await self._blobs.delete(key)
+        await self._forget_terminals(left.terminals)
 
     async def counts(self) -> dict[str, int]:
         """Count agents: by approval, and those with an open link here."""

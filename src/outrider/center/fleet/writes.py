@@ -8,12 +8,12 @@ import sqlalchemy as sa
 
 from outrider.center.fleet.keys import spend
 from outrider.center.fleet.tag_rows import replace_tags
-from outrider.center.store.schema import agent_details, agents, commands
+from outrider.center.store.schema import agent_details, agents, commands, terminals
 from outrider.center.store.writer import Transaction
 from outrider.domain.actors import Actor, ActorKind
 from outrider.domain.connection_states import APPROVAL, Approval
 from outrider.domain.errors import NotFound, OutriderError
-from outrider.domain.ids import AgentId, new_agent_id
+from outrider.domain.ids import AgentId, TerminalId, new_agent_id
 from outrider.protocol.messages import Facts
 
 
@@ -240,15 +240,24 @@ class SayApproval:
         return results
 
 
+class Deleted(msgspec.Struct, frozen=True, kw_only=True):
+    """What is left of a deleted agent outside of the database."""
+
+    #: Of its commands' output.
+    blobs: list[str]
+    #: Those with recordings.
+    terminals: list[TerminalId]
+
+
 class DeleteAgents:
-    """Delete agents with all their history; returns the blobs that held output."""
+    """Delete agents with all their history; returns what is left of them."""
 
     name = "delete agents"
     rank = 90
 
-    async def apply(self, tx: Transaction, items: Sequence[Deletion]) -> Sequence[list[str] | Exception]:
+    async def apply(self, tx: Transaction, items: Sequence[Deletion]) -> Sequence[Deleted | Exception]:
         """Delete each; `NotFound` for an agent that is gone."""
-        results: list[list[str] | Exception] = []
+        results: list[Deleted | Exception] = []
         for item in items:
             blobs = await tx.conn.execute(
                 sa.select(commands.c.stdout_blob, commands.c.stderr_blob).where(
@@ -257,6 +266,10 @@ class DeleteAgents:
                 )
             )
             keys = [key for row in blobs for key in row if key is not None]
+            recorded = sa.select(terminals.c.id).where(
+                terminals.c.agent_id == item.agent_id, terminals.c.recorded
+            )
+            shown = list((await tx.conn.execute(recorded)).scalars())
             gone = (
                 await tx.conn.execute(
                     sa.select(agents.c.label, agents.c.hostname, agent_details.c.device_id)
@@ -271,7 +284,7 @@ class DeleteAgents:
             tx.event("agent.deleted", item.agent_id, {"by": item.by.name})
             # The id alone would say nothing to anybody once the agent is gone.
             tx.audit(item.by, "agent.delete", item.agent_id, gone._asdict())
-            results.append(keys)
+            results.append(Deleted(blobs=keys, terminals=shown))
         return results
 
 

@@ -20,6 +20,7 @@ from outrider.center.store.schema import (
     outages,
     sessions,
     silences,
+    terminals,
 )
 from outrider.domain.actors import CENTER
 from outrider.domain.audit import REMOVE, removal_data
@@ -98,6 +99,13 @@ _NEXT_HOSTS: Final = (
 )
 _OF_HOST: Final = minute_rows.c.agent_id == bindparam("host")
 _OLDEST_MINUTE: Final = select(func.min(minute_rows.c.minute)).where(_OF_HOST).scalar_subquery()
+_OLD_TERMINALS: Final = (
+    select(terminals.c.id, terminals.c.recording_blob)
+    .where(terminals.c.ended < bindparam("before"))
+    .order_by(terminals.c.ended)
+    .limit(bindparam("limit"))
+)
+_REMOVE_TERMINALS: Final = delete(terminals).where(terminals.c.id.in_(bindparam("ids", expanding=True)))
 _REMOVE_MINUTES: Final = delete(minute_rows).where(
     _OF_HOST,
     minute_rows.c.minute < bindparam("before"),
@@ -130,6 +138,8 @@ class Keep(msgspec.Struct, frozen=True, kw_only=True):
     minutes: float = 30 * _DAY
     #: Alerts and outages that are over, silences that have ended, notices.
     alerts: float = 90 * _DAY
+    #: After a terminal has ended, with its recording.
+    terminals: float = 90 * _DAY
 
 
 class Removed(msgspec.Struct, frozen=True, kw_only=True):
@@ -145,7 +155,8 @@ class Removed(msgspec.Struct, frozen=True, kw_only=True):
     minutes: int
     #: Alerts, outages, silences and notices together.
     alerts: int
-    #: The blobs that belonged to the commands.
+    terminals: int
+    #: The blobs that belonged to the commands and terminals.
     blobs: tuple[str, ...]
 
 
@@ -197,6 +208,7 @@ class Retention:
         """Remove all that is too old now, and say what it was. Raises Unavailable."""
         now = self._clock.time()
         count, blobs = await self._remove_commands(now - self._keep.commands)
+        shells, recordings = await self._remove_terminals(now - self._keep.terminals)
         removed = Removed(
             events=await self._repeat(self._removal_of_events(now)),
             commands=count,
@@ -206,7 +218,8 @@ class Retention:
             audit=await self._remove_audit(now),
             minutes=await self._remove_minutes(now - self._keep.minutes),
             alerts=await self._remove_alerts(now - self._keep.alerts),
-            blobs=blobs,
+            terminals=shells,
+            blobs=(*blobs, *recordings),
         )
         log.info(
             "removed what was too old",
@@ -218,6 +231,7 @@ class Retention:
             audit=removed.audit,
             minutes=removed.minutes,
             alerts=removed.alerts,
+            terminals=removed.terminals,
             blobs=len(removed.blobs),
         )
         return removed
@@ -326,5 +340,27 @@ class Retention:
     def _removal_of_commands(self, ids: Sequence[str]) -> Removal:
         async def remove(tx: Transaction) -> int:
             return (await tx.conn.execute(_REMOVE_COMMANDS, {"ids": ids})).rowcount
+
+        return remove
+
+    async def _remove_terminals(self, before: float) -> tuple[int, tuple[str, ...]]:
+        removed, blobs = 0, list[str]()
+        while True:
+            async with self._store.read() as conn:
+                query = {"before": before, "limit": self._chunk}
+                found = (await conn.execute(_OLD_TERMINALS, query)).all()
+            keys = [row.recording_blob for row in found if row.recording_blob is not None]
+            if keys:
+                await self._forget_blobs(keys)
+                blobs += keys
+            if found:
+                ids = [row.id for row in found]
+                removed += await self._store.writer.submit(self._remove, self._removal_of_terminals(ids))
+            if len(found) < self._chunk:
+                return removed, tuple(blobs)
+
+    def _removal_of_terminals(self, ids: Sequence[str]) -> Removal:
+        async def remove(tx: Transaction) -> int:
+            return (await tx.conn.execute(_REMOVE_TERMINALS, {"ids": ids})).rowcount
 
         return remove

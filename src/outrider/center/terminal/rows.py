@@ -94,14 +94,6 @@ async def looked_at(conn: Connection) -> list[TerminalRow]:
     return [as_struct(row, TerminalRow) for row in await conn.execute(query)]
 
 
-async def ended_before(conn: Connection, moment: float, limit: int) -> list[str]:
-    """List the ids of terminals that ended before `moment`, oldest first."""
-    query = (
-        sa.select(terminals.c.id).where(terminals.c.ended < moment).order_by(terminals.c.ended).limit(limit)
-    )
-    return list((await conn.execute(query)).scalars())
-
-
 async def known(conn: Connection, ids: list[str]) -> set[str]:
     """Return those of the ids that are terminals'."""
     query = sa.select(terminals.c.id).where(terminals.c.id.in_(ids))

@@ -1,7 +1,7 @@
 """Terminals: opened, come back to, listed, ended, replayed."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -31,7 +31,6 @@ from outrider.center.terminal.writes import (
     NOTE_MERGED,
     NOTE_READINGS,
     OPEN_TERMINALS,
-    REMOVE_TERMINALS,
     RETURN_TO,
     End,
     Leaving,
@@ -79,6 +78,7 @@ _CHUNK: Final = 200
 _LEFT_WITHIN: Final = 30.0
 _ANSWER_WITHIN: Final = 5.0
 _NOBODY: Final = "Nobody came back to it within a minute."
+_DELETED: Final = "Its host was deleted."
 _ELSEWHERE: Final = "The terminal is looked at from somewhere else now."
 
 
@@ -96,7 +96,7 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TerminalService:
-    """Everything about terminals but the routes. A service: it ends and removes what nobody wants."""
+    """Everything about terminals but the routes. A service: it ends what nobody looks at."""
 
     name = "terminals"
 
@@ -110,12 +110,11 @@ class TerminalService:
         *,
         recording: RecordingMode,
         idle: float,
-        kept: float,
     ) -> None:
         """Take the parts and the rules.
 
         `recording` says what is recorded, `idle` after how many seconds without input a terminal ends (0:
-        never), `kept` for how many seconds ended ones are listed.
+        never).
         """
         self._store = store
         self._host_streams = host_streams
@@ -124,7 +123,6 @@ class TerminalService:
         self._clock = clock
         self._recording = recording
         self._idle = idle
-        self._kept = kept
         self._places: dict[TerminalId, Place] = {}
         # A recording is put together by one at a time.
         self._merging = asyncio.Lock()
@@ -137,7 +135,7 @@ class TerminalService:
             try:
                 await self.sweep()
                 if removed_at is None or self._clock.monotonic() - removed_at >= _REMOVE_EVERY:
-                    await self.remove_old()
+                    await self.remove_orphans()
                     removed_at = self._clock.monotonic()
             except OutriderError as error:
                 log.warning("terminals could not be looked after", reason=error.detail)
@@ -370,6 +368,19 @@ class TerminalService:
         )
         return _generate(self._blobs, keys)
 
+    async def forget(self, terminal_ids: Sequence[TerminalId]) -> None:
+        """Remove the recordings of terminals that are gone with their host; open windows are closed first."""
+        places = [self._places[each] for each in terminal_ids if each in self._places]
+        for place in places:
+            place.end(Why(ending=Ending(reason=_DELETED)))
+        try:
+            for place in places:
+                await self._has_left(place)
+        except Unavailable:
+            log.warning("a deleted agent's terminal is still shown; its recording goes with the next removal")
+        for terminal_id in terminal_ids:
+            await self._remove_blobs(terminal_id)
+
     async def _has(self, key: str) -> bool:
         try:
             await self._blobs.size(key)
@@ -424,7 +435,7 @@ class TerminalService:
         mode = self._recording if row.recorded else RecordingMode.OFF
         return Recording(self._blobs, row.id, mode, row.started, self._clock)
 
-    # --- what nobody wants any more
+    # --- what nobody looks at any more
 
     async def _note_cut_off(self) -> None:
         """Note who is cut off without a word of it: the center had ended, or could not write it down."""
@@ -447,18 +458,8 @@ class TerminalService:
         for terminal_id in unmerged:
             await self._merge(terminal_id)
 
-    async def remove_old(self) -> None:
-        """Remove what ended too long ago, and recordings whose terminal, or its agent, is gone."""
-        moment = self._clock.time() - self._kept
-        while True:
-            async with self._store.read() as conn:
-                old = await rows.ended_before(conn, moment, _CHUNK)
-            for terminal_id in old:
-                await self._remove_blobs(terminal_id)
-            if old:
-                await self._store.writer.submit(REMOVE_TERMINALS, old)
-            if len(old) < _CHUNK:
-                break
+    async def remove_orphans(self) -> None:
+        """Remove recordings whose terminal is gone: what was left when something was cut off."""
         there = {key.split("/")[1] async for key in self._blobs.list(PREFIX)}
         for chunk in _chunks(sorted(there)):
             async with self._store.read() as conn:

@@ -198,23 +198,9 @@ class NoteMerged:
         return [None] * len(items)
 
 
-class RemoveTerminals:
-    """Remove what is too old."""
-
-    name = "remove old terminals"
-    rank = 1001
-
-    async def apply(self, tx: Transaction, items: Sequence[Sequence[str]]) -> Sequence[None]:
-        """Remove them by their ids."""
-        for ids in items:
-            await tx.conn.execute(sa.delete(terminals).where(terminals.c.id.in_(ids)))
-        return [None] * len(items)
-
-
 OPEN_TERMINALS = OpenTerminals()
 RETURN_TO = ReturnTo()
 LEAVE_TERMINALS = LeaveTerminals()
 END_TERMINALS = EndTerminals()
 NOTE_READINGS = NoteReadings()
 NOTE_MERGED = NoteMerged()
-REMOVE_TERMINALS = RemoveTerminals()
