@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import secrets
+from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from outrider.client.http1 import BrokenOff, MalformedAnswer
@@ -68,7 +69,7 @@ class WebSocket:
         self._writer = writer
         self._silence = silence
         self._parser = frames.FrameReader(_MAX_MESSAGE, masked=False)
-        self._waiting: list[Event] = []
+        self._waiting: deque[Event] = deque()
         self._is_closed = False
 
     async def receive(self) -> Message | Closing:
@@ -78,7 +79,7 @@ class WebSocket:
 
         while True:
             while self._waiting:
-                event = self._waiting.pop(0)
+                event = self._waiting.popleft()
                 if not isinstance(event, Ping):
                     return event
                 await self._write(Opcode.PONG, event.data)

@@ -112,7 +112,8 @@ async def test_an_unknown_type_lists_the_known_ones(center: AsyncCenter) -> None
     """The center's facts travel with the error."""
     with pytest.raises(UnknownType) as caught:
         await center.send(AGENT, "dance")
-    assert caught.value.fields["known"] == ["shell"]
+    assert "shell" in caught.value.fields["known"]
+    assert "dance" not in caught.value.fields["known"]
 
 
 async def test_what_can_not_be_repeated_is_asked_once(api: FakeApi, center: AsyncCenter) -> None:
