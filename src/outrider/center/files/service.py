@@ -1,7 +1,7 @@
 """The files' abilities. Every byte passes through here on a stream of the host, and none of them stays."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Final, Protocol, TypeVar
 
@@ -17,10 +17,11 @@ from outrider.center.link.host_streams import HostStreams
 from outrider.center.link.lanes import ExpectedLane, Lanes
 from outrider.center.store.engine import Store
 from outrider.domain.actors import Actor
-from outrider.domain.errors import Invalid, LinkFault, OutriderError
+from outrider.domain.errors import Invalid, LinkFault, OutriderError, StreamLost
 from outrider.domain.file_errors import NotAFile
 from outrider.domain.files import FileFacts, Opened, Packed, Placing, Written
 from outrider.domain.ids import AgentId
+from outrider.kit.right_of_way import RightOfWay
 from outrider.kit.tasks import Tasks
 from outrider.kit.worker import Worker
 from outrider.protocol import file_stream
@@ -48,12 +49,17 @@ T = TypeVar("T")
 
 MOST_PATH: Final = 4095
 MOST_NAME: Final = 1024
+_SAID_WITHIN: Final = 20.0
+"""Seconds: a lane may break on one side only, and the other wait there for ever."""
 
 
 class HostFile:
     """A file of a host that is open to be downloaded."""
 
-    def __init__(self, stream: OpenStream, opened: Opened, agent_id: AgentId, lanes: Lanes) -> None:
+    def __init__(
+        self, stream: OpenStream, opened: Opened, agent_id: AgentId, lanes: Lanes, way: RightOfWay
+    ) -> None:
+        self._way = way
         self._stream = stream
         self._agent_id = agent_id
         self._lanes = lanes
@@ -87,8 +93,9 @@ class HostFile:
                     if len(part) > left:
                         raise LinkFault("The host sent more bytes than were asked for.")
                     left -= len(part)
+                    await self._way.give()
                     yield part
-                last = await hearing
+                last = await _soon(hearing)
                 if left or not isinstance(last, msgspec.Raw):
                     raise LinkFault("The host sent another number of bytes than was asked for.")
                 self.digest = msgspec.msgpack.decode(last, type=Fetched).digest
@@ -166,7 +173,7 @@ class FileService:
             except NotAFile as error:
                 advice = "Ask for it with archive=tar.gz, or for files/list."
                 raise NotAFile(f"{error.detail} {advice}", **error.fields) from error
-            yield HostFile(stream, opened, agent_id, self._lanes)
+            yield HostFile(stream, opened, agent_id, self._lanes, self._store.writer.way)
 
     @asynccontextmanager
     async def pack(self, agent_id: AgentId, path: bytes) -> AsyncIterator[HostArchive]:
@@ -197,6 +204,7 @@ class FileService:
         async with AsyncExitStack() as stack:
             upload = _Upload(self, agent_id, form, by, stack)
             async for data in body:
+                await self._store.writer.way.give()
                 for event in form.feed(data):
                     await upload.take(event)
             form.finish()
@@ -255,7 +263,7 @@ class _ToHost:
             await self._stream.send(data)
         elif not await self._lane.send(data):
             # The host says why on the stream.
-            await _heard(self._stream, Written)
+            await _soon(_heard(self._stream, Written))
             raise LinkFault("The host stopped taking the file.")
 
     async def finish(self, placing: Placing) -> Uploaded:
@@ -344,6 +352,15 @@ async def _heard(stream: OpenStream, kind: type[T]) -> T:
     if answer is None:
         raise LinkFault("The host ended without an answer.")
     return answer
+
+
+async def _soon(said: Awaitable[T]) -> T:
+    """Return what the host says of a lane that has ended. Raises StreamLost when it says nothing of it."""
+    try:
+        async with asyncio.timeout(_SAID_WITHIN):
+            return await said
+    except TimeoutError as error:
+        raise StreamLost("The connection that carried the file broke.") from error
 
 
 def _told(placing: Placing) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from outrider.domain.errors import Invalid, Unavailable
 from outrider.kit import logs
 from outrider.kit.backoff import Backoff
 from outrider.kit.batch import Batcher
+from outrider.kit.right_of_way import RightOfWay
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -36,6 +37,10 @@ _MAX_PENDING: Final = 20_000
 # A database that restarts is given about two seconds; then callers are told, and later ones try again.
 _ATTEMPTS: Final = 5
 _BACKOFF: Final = Backoff(0.2, 1.0, jitter=0.5)
+# A piece of bulk has 256 KiB: while commands come without a pause, 64 MB/s of it still pass.
+_BULK_WAITS: Final = 0.004
+# A command's steps follow upon another: the host's answer to what was written is on its way.
+_BULK_WAITS_AFTER: Final = 0.002
 
 # What a database says of a value it can't hold, such as a NUL inside a text: SQLSTATE class 22.
 _DATA_ERRORS: Final = "22"
@@ -167,6 +172,8 @@ class Writer:
         self._rng = random.Random()  # noqa: S311 - spreads retries, guards nothing
         self._conn: Connection | None = None
         self._is_away = False
+        #: Taken while a transaction is written: its submitters wait, and bulk may give way.
+        self.way = RightOfWay(most=_BULK_WAITS, after=_BULK_WAITS_AFTER)
         self._subscribers: list[Callable[[Sequence[Event]], None]] = []
         self._batcher: Batcher[_Submission, _Answer] = Batcher(
             self._flush, max_items=_MAX_ITEMS, max_pending=_MAX_PENDING, name=self.name
@@ -223,7 +230,8 @@ class Writer:
         attempt = 0
         while True:
             try:
-                written = await self._database.run(self._transact(batch))
+                with self.way.taken():
+                    written = await self._database.run(self._transact(batch))
             except Exception as error:
                 fault = self._database.fault_of(_driver_error(error))
                 if fault is None:
