@@ -1,5 +1,6 @@
 """Logs of a host, from the part of its agent that reads them to the reader of the center's event stream."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -7,21 +8,43 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode
 
+import msgspec
 import pytest
 
 from outrider.agent.host_streams import TICK, HostStreams
 from outrider.agent.policy import PolicyFile
 from outrider.agent.streams.logs import LogStream
+from outrider.center.http.event_streams import CONFIRMED_EVERY, TAKEN_WITHIN
 from outrider.center.logs.service import LOOK_AGAIN
+from outrider.domain.logs import LONGEST_LINE, MAX_LINES
 from outrider.engines.logs.journalctl import Journal
 from outrider.kit.clock import Clock, SystemClock
 from outrider.kit.sse import SseEvent
+from outrider.protocol.open_stream import OpenStream
 from outrider.testing.clock import TurnedClock
 from tests.fixtures.api import EventStream
 from tests.fixtures.center import OwnCenter, own_center
 from tests.fixtures.journal import JournalFiles
 from tests.fixtures.links import TestAgent, TestLink, enrol
 from tests.fixtures.serving import serving
+
+
+class WatchedLogs(LogStream):
+    """What serves logs, and tells how far its newest stream is."""
+
+    stream: OpenStream | None = None
+
+    async def serve(self, request: msgspec.Raw, stream: OpenStream) -> None:
+        """Serve as ever."""
+        self.stream = stream
+        await super().serve(request, stream)
+
+    async def until_stuck(self) -> None:
+        """Return once the newest stream has had no credit for many turns of the loop: nobody reads it."""
+        turns = 0
+        while turns < 20_000:
+            await asyncio.sleep(0)
+            turns = turns + 1 if self.stream is not None and self.stream.credit <= 0 else 0
 
 
 @dataclass(slots=True)
@@ -33,6 +56,7 @@ class Site:
     host: HostStreams
     link: TestLink
     file: Path
+    logs: "WatchedLogs"
 
     def path(self, **query: str) -> str:
         """The address of a log: of the file, unless the query says otherwise."""
@@ -61,14 +85,14 @@ async def a_site(
     policy.write_text(rules)
     file.write_text("one\ntwo\nthree\n")
     rules_file = PolicyFile(policy)
-    kinds = {"logs": LogStream(rules_file, Journal(str(journal or tmp_path)), SystemClock())}
+    logs = WatchedLogs(rules_file, Journal(str(journal or tmp_path)), SystemClock())
     async with own_center(tmp_path / "center", clock=clock) as own:
         agent = await enrol(own.api)
         async with (
             agent.linked(own.api) as link,
-            serving(own.api, agent, link, kinds, rules_file, clock) as host,
+            serving(own.api, agent, link, {"logs": logs}, rules_file, clock) as host,
         ):
-            yield Site(own, agent, host, link, file)
+            yield Site(own, agent, host, link, file, logs)
 
 
 @pytest.fixture
@@ -315,6 +339,24 @@ async def test_a_reader_that_stops_reading_is_told_what_it_missed(site: Site) ->
                 assert message(event).split(" ")[0] == str(seen + left_out)
                 seen += 1
     assert left_out > count // 4
+
+
+async def test_a_reader_that_stops_reading_is_ended_with_its_session(tmp_path: Path) -> None:
+    """It holds nothing on the host any more, though it never comes to see the end."""
+    clock = TurnedClock()
+    async with a_site(tmp_path, clock=clock) as site:
+        site.file.write_text(("x" * LONGEST_LINE + "\n") * MAX_LINES)
+        headers = {"Authorization": f"Bearer {site.own.tokens['operator']}"}
+        asked = site.own.url + site.path(lines=str(MAX_LINES))
+        async with site.own.api.session.get(asked, headers=headers) as answer:
+            assert answer.status == 200
+            await answer.content.readany()
+            await site.logs.until_stuck()
+            await site.own.api.post("/api/logout", role="operator")
+            await clock.advance(CONFIRMED_EVERY)
+            await clock.advance(TAKEN_WITHIN)
+            while len(site.own.center.host_streams):
+                await clock.settle()
 
 
 async def test_leaving_leaves_nothing(site: Site) -> None:

@@ -9,6 +9,7 @@ import anyio
 from litestar import Request
 from litestar.response import Stream
 from litestar.response.base import ASGIResponse
+from litestar.types import Receive, Scope, Send
 
 from outrider.center.http.callers import Caller
 from outrider.domain.errors import Unauthenticated, Unavailable
@@ -20,6 +21,8 @@ from outrider.kit.tasks import Tasks
 
 CONFIRMED_EVERY: Final = 3.0
 """Seconds that an open stream may outlive its reader's session, API token, role or user."""
+TAKEN_WITHIN: Final = 5.0
+"""Seconds that a reader has at the end of its stream to take what it was given before."""
 _SHARED_FOR: Final = 1.0
 """Seconds for which an answer holds for all streams of a session: a console has many, a script thousands."""
 _MOST_SHARED: Final = 4096
@@ -76,11 +79,15 @@ class EventStreams:
     async def until_ended(
         self, events: AsyncGenerator[bytes, None], caller: Caller
     ) -> AsyncGenerator[bytes, None]:
-        """Give `events` until they, the service or the caller's session end; close them in any case."""
+        """Give `events` until they, the service or the caller's session end; close them in any case.
+
+        The task that asks for them is cancelled when it does not come to see the end: its reader has stalled.
+        """
         async with _closed_in_any_case() as closing:
             await closing.enter_async_context(aclosing(events))
             tasks = await closing.enter_async_context(Tasks("event stream"))
             ending = tasks.start("ending", self.ending(caller))
+            tasks.spawn("cut off", self._cut_off(asyncio.current_task(), ending))
             while True:
                 following = tasks.start("next", _next(events))
                 await asyncio.wait((ending, following), return_when=asyncio.FIRST_COMPLETED)
@@ -91,6 +98,12 @@ class EventStreams:
                 if event is None:
                     return
                 yield event
+
+    async def _cut_off(self, reader: asyncio.Task[Any] | None, ending: asyncio.Task[None]) -> None:
+        await asyncio.wait((ending,))
+        await self._clock.sleep(TAKEN_WITHIN)
+        if reader is not None:
+            _ = reader.cancel()
 
     @property
     def is_stopping(self) -> bool:
@@ -133,8 +146,27 @@ class _Answer(Stream):
 
     def to_asgi_response(self, app: Any, request: Request[Caller, Any, Any], **options: Any) -> ASGIResponse:
         """Bind the events to the request's caller."""
-        self.iterator = self._streams.until_ended(self._events, request.user)
-        return super().to_asgi_response(app, request, **options)
+        events = self._streams.until_ended(self._events, request.user)
+        self.iterator = events
+        return _Closing(super().to_asgi_response(app, request, **options), events)
+
+
+class _Closing(ASGIResponse):
+    """An answer after which its events are closed.
+
+    The framework leaves them to the garbage collector when its reader goes while it does not read.
+    """
+
+    def __init__(self, answer: ASGIResponse, events: AsyncGenerator[bytes, None]) -> None:
+        self._answer = answer
+        self._events = events
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._answer(scope, receive, send)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._events.aclose()
 
 
 @asynccontextmanager
