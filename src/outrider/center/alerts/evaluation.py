@@ -126,9 +126,9 @@ class Evaluation:
         if self._is_stale or self._people_spoke:
             await self._load(moment)
             is_due = True
+        self._forget_deleted()
         if not self._watches:
             return
-        self._forget_deleted()
         reads_all = moment.mono - self._read_all >= _READ_ALL_EVERY
         reads_targets = self._reads_targets(moment)
         is_due = is_due or reads_all or reads_targets

@@ -76,7 +76,7 @@ _HEADS: Final = {
 
 
 def compose(facts: Facts) -> Notice:
-    """Put a notice into words. What hosts call themselves is made printable, and cut."""
+    """Put a notice into words. What hosts call themselves is made printable, cut, and no markup of a chat."""
     many = counted(facts.count, facts.noun)
     title = f"[{_HEADS[facts.kind]}] {_clean(facts.rule)}"
     if facts.kind is NoticeKind.TEST:
@@ -116,12 +116,14 @@ def counted(count: int, noun: str) -> str:
 
 def listed(names: Sequence[str], count: int) -> str:
     """List the first names, and how many more there are."""
-    shown = [_clean(name) for name in names[:NAMED]]
+    shown = [_clean(name).translate(_NO_MARKUP) for name in names[:NAMED]]
     left = count - len(shown)
     return ", ".join(shown) + (f" and {left:,} more" if left > 0 else "")
 
 
 _LONGEST_NAME: Final = 80
+_NO_MARKUP: Final = {ord(each): ord(each) + 0xFEE0 for each in "@<>[]`"}
+"""To chats these are a mention of everybody, or a link under another name: their wide twins stand in."""
 
 
 def _clean(text: str) -> str:

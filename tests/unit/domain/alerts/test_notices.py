@@ -1,5 +1,7 @@
 """Notices in words, and how long sending is tried."""
 
+import unicodedata
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -80,6 +82,16 @@ def test_what_hosts_call_themselves_forges_no_line(rule: str, names: list[str]) 
     assert told.title.isprintable()
     assert len(told.body.splitlines()) == 5 + bool(names)
     assert len(listed(names, len(names))) <= 10 * 83 + 30
+
+
+def test_what_hosts_call_themselves_is_no_markup() -> None:
+    """A host can't call everybody of a chat, or hide where a link leads; it is still known by its name."""
+    said = listed(["db-1", "@everyone", "<!channel>", "[all is well](http://evil.example)"], 4)
+    assert said.startswith("db-1, ")
+    assert not set("@<>[]`") & set(said)
+    assert unicodedata.normalize("NFKC", said).endswith(
+        "@everyone, <!channel>, [all is well](http://evil.example)"
+    )
 
 
 def test_sending_is_tried_for_hours_and_then_given_up() -> None:
