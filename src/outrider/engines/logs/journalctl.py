@@ -75,16 +75,21 @@ class Query:
     pattern: str = ""
     since: float | None = None
 
-    def arguments(self, *, grep: bool = True) -> list[str]:
-        """Write it for journalctl; every value is bound to its option, so that none can be taken for one."""
+    def arguments(self, *, after: str = "") -> list[str]:
+        """Write it for journalctl; every value is bound to its option, so that none can be taken for one.
+
+        With a cursor it is about what comes after that: journalctl takes a cursor or `since`, not both.
+        """
         given = []
         if self.unit:
             given.append(f"--unit={self.unit}")
         if self.priority is not None:
             given.append(f"--priority={self.priority}")
-        if self.since is not None:
+        if after:
+            given.append(f"--after-cursor={after}")
+        elif self.since is not None:
             given.append(f"--since=@{self.since:.6f}")
-        if self.pattern and grep:
+        if self.pattern:
             # Otherwise a pattern in lower case alone would ignore case.
             given += [f"--grep={self.pattern}", "--case-sensitive=yes"]
         return given

@@ -129,7 +129,9 @@ class _Following:
         """Give entries, starting journalctl as often as it has to be."""
         failures = 0
         while True:
-            arguments = [*self._query.arguments(), *self._place(lines)]
+            # Without --no-tail following would begin with the last ten entries.
+            tail = "--no-tail" if self.reader.last else f"--lines={lines}"
+            arguments = [*self._query.arguments(after=self.reader.last), tail]
             if follow:
                 arguments.append("--follow")
             before = self.reader.last
@@ -152,12 +154,6 @@ class _Following:
             self.reader = EntryReader(self.reader.last)
             yield Remark("restarted", f"{reason} It is started again where it stopped.")
             await self._clock.sleep(_PAUSE * failures)
-
-    def _place(self, lines: int) -> list[str]:
-        if self.reader.last:
-            # Without --no-tail following would begin with the last ten entries.
-            return [f"--after-cursor={self.reader.last}", "--no-tail"]
-        return [f"--lines={lines}"]
 
     async def _entries(self, child: Child) -> AsyncGenerator[Event, None]:
         while piece := await child.read():

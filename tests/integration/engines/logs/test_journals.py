@@ -212,6 +212,26 @@ async def test_a_journalctl_that_dies_is_started_again(journal_files: JournalFil
     assert children() == []
 
 
+async def test_a_time_to_begin_at_is_no_obstacle_to_going_on(journal_files: JournalFiles) -> None:
+    """Of a log since some time: after a line, after a journalctl that died, with a pattern."""
+    await journal_files.say("hit 1", "hit 2", "hit 3")
+    since = journal_files.begun / 1e6 + 0.0015
+    async with reading(journal_files, Query(since=since)) as log:
+        assert await log.messages(1) == ["hit 2"]
+        position = log.position
+        assert await log.messages(1) == ["hit 3"]
+        (pid,) = children()
+        os.kill(pid, signal.SIGKILL)
+        await journal_files.say("hit 4")
+        assert await log.messages(1) == ["hit 4"]
+    async with reading(journal_files, Query(since=since), after=position, follow=False) as log:
+        assert await log.rest() == ["hit 3", "hit 4"]
+    async with reading(journal_files, Query(since=since, pattern="hit")) as log:
+        assert await log.messages(3) == ["hit 2", "hit 3", "hit 4"]
+        await journal_files.say("noise", "hit 5")
+        assert await log.messages(1) == ["hit 5"]
+
+
 async def test_one_that_always_dies_is_an_error(journal_files: JournalFiles) -> None:
     """It is not tried for ever."""
     clock = TurnedClock()
