@@ -41,6 +41,7 @@ class Worker:
         self._held: list[Closable] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ended: asyncio.Future[None] | None = None
+        self._is_left = False
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
@@ -51,6 +52,7 @@ class Worker:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._is_left = True
         self._calls.put(None)
         if self._ended is not None:
             done, _ = await asyncio.wait((self._ended,), timeout=_END_WITHIN)
@@ -60,10 +62,11 @@ class Worker:
     def call(self, function: Callable[[], T]) -> asyncio.Future[T]:
         """Have `function` called in the thread; the future gives what it returns or raises.
 
-        A future that nobody waits for any more is dropped with its result.
+        A future that nobody waits for any more is dropped with its result. Raises RuntimeError outside of the
+        block, where no thread would make the call.
         """
-        if self._loop is None:
-            message = f"{self._name} is not entered"
+        if self._loop is None or self._is_left:
+            message = f"{self._name} is not entered, or left"
             raise RuntimeError(message)
         future: asyncio.Future[T] = self._loop.create_future()
         future.add_done_callback(_look_at)
