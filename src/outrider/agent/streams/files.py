@@ -12,7 +12,7 @@ from blake3 import blake3
 
 from outrider.agent.lane import Lane, LaneDoor
 from outrider.agent.policy import PolicyFile
-from outrider.domain.errors import Invalid, LinkFault, StreamLost
+from outrider.domain.errors import Invalid, LinkFault, OutriderError, StreamLost
 from outrider.domain.files import FileKind, Packed
 from outrider.engines.files.facts import digest_of, list_folder, look_at
 from outrider.engines.files.packing import Packing
@@ -240,7 +240,7 @@ async def _send_pieces(reader: FileReader, worker: Worker, stream: OpenStream) -
 
 async def _pack(wanted: Pack, roots: Roots, worker: Worker, stream: OpenStream) -> None:
     packing = await worker.hold(partial(Packing, roots, os.fsdecode(wanted.path)))
-    blocks = packing.blocks()
+    blocks = await worker.hold(packing.blocks)
     packed = worker.call(partial(_gather, blocks))
     while block := await packed:
         packed = worker.call(partial(_gather, blocks))
@@ -276,12 +276,14 @@ async def _take_by_lane(lane: Lane, upload: FileUpload, worker: Worker, stream: 
     taking = worker.call(partial(_write_lane, lane, upload))
     try:
         async with Tasks("upload") as tasks:
-            hearing = tasks.start("commit", stream.hear(Commit))
+            hearing = tasks.start("commit", _word_of(stream))
             # A disk that is full is told at once, not when all has been sent.
             await asyncio.wait((taking, hearing), return_when=asyncio.FIRST_COMPLETED)
             if not hearing.done():
                 taken = await taking
             commit = await hearing
+            if isinstance(commit, OutriderError):
+                raise commit
             if commit is None:
                 raise Invalid("The center broke the upload off.")
             taken = await taking
@@ -292,6 +294,14 @@ async def _take_by_lane(lane: Lane, upload: FileUpload, worker: Worker, stream: 
     if taken != commit.size:
         raise LinkFault("The center sent another number of bytes than it says.")
     return commit
+
+
+async def _word_of(stream: OpenStream) -> Commit | OutriderError | None:
+    """Hear the center's word, or what broke the stream: a link that is lost is no failure of a task."""
+    try:
+        return await stream.hear(Commit)
+    except OutriderError as error:
+        return error
 
 
 def _write_lane(lane: Lane, upload: FileUpload) -> int:

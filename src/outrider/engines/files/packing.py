@@ -11,7 +11,7 @@ import os
 import stat
 import tarfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Final
 
 from outrider.domain.file_errors import FileChanged
@@ -60,11 +60,14 @@ class Packing:
         )
 
     def close(self) -> None:
-        """Close the folder. What else is open is closed with the iterator of `blocks`."""
+        """Close the folder. What else is open is closed with the generator of `blocks`."""
         os.close(self._folder)
 
-    def blocks(self) -> Iterator[bytes]:
-        """Give the archive in pieces. Raises FileChanged, or HostFault when the disk can't be read."""
+    def blocks(self) -> Generator[bytes, None, None]:
+        """Give the archive in pieces. Raises FileChanged, or HostFault when the disk can't be read.
+
+        Close it when it is left before its end: it has files open.
+        """
         packer = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP)
         for block in self._plain():
             packed = packer.compress(block)
