@@ -61,6 +61,8 @@ class TerminalStream:
                 terminal = self._terminals.find(asked.terminal_id)
                 terminal.hang_up(_ENDED)
                 await stream.say(Over(ending=Ending(reason=_ENDED)))
+                # Its place is free when its processes have ended: nobody comes back to what the center ended.
+                terminal.was_told()
 
     async def _open(self, asked: OpenTerminal) -> Terminal:
         refusal = self._policy.current().refusal("terminal", {"user": asked.user}, self._runs_as)
