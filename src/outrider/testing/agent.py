@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -21,9 +21,10 @@ _LOG_SECONDS: Final = 30.0
 class AgentProcess:
     """One daemon in one folder; an async context manager that leaves no process behind."""
 
-    def __init__(self, home: Path, center_url: str, **settings: str) -> None:
-        """`settings` become `OUTRIDER_*` variables."""
+    def __init__(self, home: Path, center_url: str, *, prefix: Sequence[str] = (), **settings: str) -> None:
+        """`settings` become `OUTRIDER_*` variables; `prefix` is a command that becomes the daemon."""
         self.home = home
+        self._prefix = prefix
         self.enrolment_key = new_enrolment_key(()).format()
         self._settings: Mapping[str, str] = {
             "home": str(home),
@@ -82,6 +83,7 @@ class AgentProcess:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("OUTRIDER_")}
         ours = {f"OUTRIDER_{name.upper()}": value for name, value in self._settings.items()}
         self._process = await asyncio.create_subprocess_exec(
+            *self._prefix,
             sys.executable,
             "-c",
             _PROGRAM,
