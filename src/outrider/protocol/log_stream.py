@@ -50,4 +50,10 @@ class LogRemark(msgspec.Struct, frozen=True, kw_only=True, tag_field="t", tag="r
     detail: str
 
 
-LogMessage = LinesLeftOut | LogRemark
+class LogPlace(msgspec.Struct, frozen=True, kw_only=True, tag_field="t", tag="place"):
+    """Nothing of the past is shown: lines come from after the position `at` on."""
+
+    at: str
+
+
+LogMessage = LinesLeftOut | LogRemark | LogPlace

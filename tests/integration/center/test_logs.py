@@ -310,6 +310,23 @@ async def test_a_stream_that_breaks_goes_on_by_itself(tmp_path: Path) -> None:
             assert message(await events.next()) == f"meanwhile {number}"
 
 
+async def test_a_reader_of_what_is_new_goes_on_where_it_began(tmp_path: Path) -> None:
+    """With nothing of the past and nothing written yet, what comes while the host is away is not missing."""
+    clock = TurnedClock()
+    async with a_site(tmp_path, clock=clock) as site, site.reading(lines="0") as events:
+        begin = await events.next()
+        assert begin is not None
+        assert (begin.event, begin.data) == ("begin", "{}")
+        site.host.end_all("The agent has stopped.")
+        await events.until("away")
+        site.add("meanwhile\n")
+        await clock.advance(LOOK_AGAIN)
+        await events.until("back")
+        assert message(await events.next()) == "meanwhile"
+        async with site.reading(lines="0", after=begin.id) as again:
+            assert message(await again.next()) == "meanwhile"
+
+
 async def test_a_host_that_is_deleted_meanwhile_ends_it(tmp_path: Path) -> None:
     """With an error that says so."""
     clock = TurnedClock()

@@ -8,12 +8,20 @@ import msgspec
 
 from outrider.agent.policy import PolicyFile
 from outrider.domain.errors import LinkFault
-from outrider.engines.logs.events import Event, LeftOut, Lines, Remark
+from outrider.engines.logs.events import Event, LeftOut, Lines, Place, Remark
 from outrider.engines.logs.files import follow_file
 from outrider.engines.logs.journalctl import Journal, Query
 from outrider.engines.logs.journals import follow_journal
 from outrider.kit.clock import Clock
-from outrider.protocol.log_stream import KIND, FileSource, FollowLogs, JournalSource, LinesLeftOut, LogRemark
+from outrider.protocol.log_stream import (
+    KIND,
+    FileSource,
+    FollowLogs,
+    JournalSource,
+    LinesLeftOut,
+    LogPlace,
+    LogRemark,
+)
 from outrider.protocol.open_stream import OpenStream
 from outrider.protocol.streams import WINDOW
 
@@ -49,6 +57,8 @@ class LogStream:
                         await stream.send(data)
                     case LeftOut(lines=lines, at=at):
                         await stream.say(LinesLeftOut(lines=lines, at=at))
+                    case Place(at=at):
+                        await stream.say(LogPlace(at=at))
                     case Remark(code=code, detail=detail):
                         await stream.say(LogRemark(code=code, detail=detail))
 

@@ -28,6 +28,7 @@ from outrider.protocol.log_stream import (
     JournalSource,
     LinesLeftOut,
     LogMessage,
+    LogPlace,
     LogRemark,
 )
 from outrider.protocol.open_stream import OpenStream
@@ -80,7 +81,7 @@ class LogService:
         return self._events(agent_id, wanted)
 
     async def _events(self, agent_id: AgentId, wanted: FollowLogs) -> AsyncGenerator[bytes, None]:
-        """Yield `message` (a line), `gap`, `notice`, `away`, `back`; at last `end` or `error`.
+        """Yield `begin`, `message` (a line), `gap`, `notice`, `away`, `back`; at last `end` or `error`.
 
         Each carries as id where a reader may resume. A host that goes away is waited for, and asked to go on
         where it stopped.
@@ -167,6 +168,9 @@ def _other(framing: LineFraming, content: msgspec.Raw) -> bytes:
         case LinesLeftOut(lines=lines, at=at):
             framing.went_to(at)
             return framing.other("gap", msgspec.json.encode({"lines": lines}))
+        case LogPlace(at=at):
+            framing.went_to(at)
+            return framing.other("begin", b"{}")
         case LogRemark(code=code, detail=detail):
             return framing.other("notice", msgspec.json.encode({"code": code, "detail": detail}))
 

@@ -32,4 +32,11 @@ class Remark:
     detail: str
 
 
-Event = Lines | LeftOut | Remark
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a reader begins who is shown nothing of the past: it goes on after the position `at`."""
+
+    at: str
+
+
+Event = Lines | LeftOut | Remark | Place

@@ -14,7 +14,7 @@ from outrider.domain.errors import NotFound, OutriderError
 from outrider.domain.logs import LONGEST_LINE
 from outrider.engines.files.failures import printable
 from outrider.engines.files.rooted import Roots
-from outrider.engines.logs.events import Event, LeftOut, Lines, Remark
+from outrider.engines.logs.events import Event, LeftOut, Lines, Place, Remark
 from outrider.engines.logs.file_position import HEAD, FilePosition
 from outrider.engines.logs.open_log import OpenLog
 from outrider.engines.logs.rotated import find_rotated
@@ -103,6 +103,8 @@ class FileTail:
                 mebibytes = SEARCHED // 1024**2
                 events.append(Remark("searched", f"Only the last {mebibytes} MiB were searched for lines."))
             log.went_to(start)
+            if lines == 0:
+                events.append(Place(self._position))
         elif log.goes_on(after):
             log.went_to(after.offset)
         else:
@@ -134,6 +136,11 @@ class FileTail:
         if self._log is None:
             raise AssertionError("the file is read before it was opened, or after it was closed")
         return self._log
+
+    @property
+    def _position(self) -> str:
+        log = self._open
+        return (log.stem(log.offset) + b"%d" % log.offset).decode()
 
     @property
     def _shown(self) -> str:
@@ -270,8 +277,7 @@ class FileTail:
         # What is left of the line at the end is passed over as well.
         self._is_cutting = bool(last) and not last.endswith(b"\n")
         log.went_to(offset)
-        position = (log.stem(offset) + b"%d" % offset).decode()
-        return [LeftOut(count + self._is_cutting, position)]
+        return [LeftOut(count + self._is_cutting, self._position)]
 
     def _begin_again(self) -> list[Event]:
         self._open.begin_again()

@@ -15,7 +15,7 @@ from typing import Final
 from outrider.domain.errors import HostFault, Invalid
 from outrider.domain.logs import NoUnit
 from outrider.engines.logs import journalctl
-from outrider.engines.logs.events import Event, LeftOut, Lines, Remark
+from outrider.engines.logs.events import Event, LeftOut, Lines, Place, Remark
 from outrider.engines.logs.journal_entries import PREFIX, EntryReader
 from outrider.engines.logs.journalctl import Child, Died, Journal, Query
 from outrider.kit.clock import Clock
@@ -55,7 +55,9 @@ async def follow_journal(
         following.reader.last = after.removeprefix(PREFIX)
     elif query.unit:
         await following.check_unit()
-    if query.pattern and not after:
+    if not after and not lines and follow and (place := await following.skip_past()) is not None:
+        yield place
+    elif query.pattern and not after:
         async with aclosing(following.matching_past(lines)) as past:
             async for event in past:
                 yield event
@@ -97,6 +99,13 @@ class _Following:
 
     async def _ask(self, *arguments: str) -> bytes:
         return await journalctl.first_lines(self._program, self._journal, arguments, self._clock)
+
+    async def skip_past(self) -> Place | None:
+        """Begin after the newest entry there is; None while there is none at all."""
+        newest = EntryReader()
+        newest.take(await self._ask("--lines=1"))
+        self.reader.last = newest.last
+        return Place(PREFIX + self.reader.last) if self.reader.last else None
 
     async def matching_past(self, lines: int) -> AsyncGenerator[Event, None]:
         """Give the last entries that the pattern is found in, and leave the cursor where following begins."""

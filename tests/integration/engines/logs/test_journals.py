@@ -13,7 +13,7 @@ import pytest
 
 from outrider.domain.errors import HostFault, Invalid
 from outrider.domain.logs import LONGEST_LINE, NoJournal, NoUnit
-from outrider.engines.logs.events import LeftOut, Lines, Remark
+from outrider.engines.logs.events import Event, LeftOut, Lines, Place, Remark
 from outrider.engines.logs.journalctl import Journal, Query
 from outrider.engines.logs.journals import MAX_BEHIND, follow_journal
 from outrider.kit.clock import Clock, SystemClock
@@ -27,7 +27,7 @@ _PATIENCE = 20.0
 class Reading:
     """What following a journal gives, one thing after the other."""
 
-    def __init__(self, events: AsyncIterator[Lines | LeftOut | Remark]) -> None:
+    def __init__(self, events: AsyncIterator[Event]) -> None:
         self._events = events
         self._lines: list[tuple[str, dict[str, Any]]] = []
         self.position = ""
@@ -42,7 +42,7 @@ class Reading:
         self.position, told = self._lines.pop(0)
         return told
 
-    def take(self, event: Lines | LeftOut | Remark) -> None:
+    def take(self, event: Event) -> None:
         """Note an event."""
         match event:
             case Lines(data=data):
@@ -53,6 +53,8 @@ class Reading:
                 self.left_out += lines
             case Remark(code=code):
                 self.remarks.append(code)
+            case Place(at=at):
+                self.position = at
 
     async def event(self) -> None:
         """Take the next event in."""
@@ -230,6 +232,18 @@ async def test_a_time_to_begin_at_is_no_obstacle_to_going_on(journal_files: Jour
         assert await log.messages(3) == ["hit 2", "hit 3", "hit 4"]
         await journal_files.say("noise", "hit 5")
         assert await log.messages(1) == ["hit 5"]
+
+
+async def test_whoever_wants_nothing_of_the_past_knows_where_it_begins(journal_files: JournalFiles) -> None:
+    """Though nothing is written before a reader is cut off, it goes on there; with a pattern, too."""
+    await journal_files.say("hit 1")
+    for query in (Query(), Query(pattern="hit"), Query(unit="app")):
+        async with reading(journal_files, query, lines=0) as log:
+            await log.event()
+            position = log.position
+        await journal_files.say("hit 2")
+        async with reading(journal_files, query, after=position) as log:
+            assert await log.messages(1) == ["hit 2"]
 
 
 async def test_one_that_always_dies_is_an_error(journal_files: JournalFiles) -> None:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from outrider.domain.errors import Forbidden, Invalid, NotFound
 from outrider.domain.logs import LONGEST_LINE
 from outrider.engines.files.rooted import Roots
-from outrider.engines.logs.events import Event, LeftOut, Lines, Remark
+from outrider.engines.logs.events import Event, LeftOut, Lines, Place, Remark
 from outrider.engines.logs.file_position import FilePosition
 from outrider.engines.logs.file_tail import BLOCK, MAX_LAG, UNFINISHED_AFTER, FileTail
 from outrider.engines.logs.files import follow_file
@@ -80,6 +80,8 @@ class Reader:
                         self.lines.append(told["message"])
                         self.objects.append(told)
                         self.positions.append(position.decode())
+                case Place(at=at):
+                    self.positions.append(at)
                 case Remark(code=code):
                     self.remarks.append(code)
                 case LeftOut(lines=lines):
