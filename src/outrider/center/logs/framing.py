@@ -21,7 +21,7 @@ class LineFraming:
     def __init__(self, position: str = "") -> None:
         """Begin at the beginning of a line; `position` is where a reader has been before."""
         self.position = position
-        self._rest = b""
+        self._rest = bytearray()
 
     def events(self, piece: bytes) -> bytes:
         """Return the events that a piece completes. Raises LinkFault when they are no such lines."""
@@ -31,8 +31,8 @@ class LineFraming:
         if not end:
             self._rest += piece
             return b""
-        lines = self._rest + whole
-        self._rest = rest
+        lines = bytes(self._rest) + whole
+        self._rest = bytearray(rest)
         last = lines[lines.rfind(b"\n") + 1 :]
         self.went_to(last[: last.find(b"\t")].decode("ascii", "replace"))
         framed = lines.replace(b"\n", b"\n\nevent: message\nid: ").replace(b"\t", b"\ndata: ")

@@ -2,6 +2,7 @@
 
 import os
 import posixpath
+from contextlib import ExitStack
 from itertools import islice
 from typing import Final
 
@@ -25,13 +26,14 @@ def find_rotated(roots: Roots, path: str, position: FilePosition) -> OpenLog | N
         if name is None:
             return None
         found = OpenLog.open(roots, posixpath.join(folder, name))
+        with ExitStack() as unless_it_is_the_one:
+            unless_it_is_the_one.callback(found.close)
+            if found.goes_on(position):
+                unless_it_is_the_one.pop_all()
+                return found
     except OutriderError as error:
         # Where the folder may not be listed, the reader is told that lines may be missing.
         log.debug("a rotated log can't be looked for", folder=folder, reason=error.detail)
-        return None
-    if found.goes_on(position):
-        return found
-    found.close()
     return None
 
 
