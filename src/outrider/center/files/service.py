@@ -77,10 +77,10 @@ class HostFile:
             await self._stream.say(Range(start=start, length=length, lane=expected.offer))
             async with Tasks("download") as tasks:
                 # The host says why it fails on the stream, at any moment.
-                hearing = tasks.start("hear", self._stream.receive())
+                hearing = tasks.start("hear", _outcome(self._stream.receive()))
                 await asyncio.wait((expected.came, hearing), return_when=asyncio.FIRST_COMPLETED)
                 if not expected.came.done():
-                    first = hearing.result()
+                    first = _given(hearing.result())
                     if not isinstance(first, bytes):
                         raise LinkFault("The host did not send the file.")
                     yield first
@@ -95,7 +95,7 @@ class HostFile:
                     left -= len(part)
                     await self._way.give()
                     yield part
-                last = await _soon(hearing)
+                last = _given(await _soon(hearing))
                 if left or not isinstance(last, msgspec.Raw):
                     raise LinkFault("The host sent another number of bytes than was asked for.")
                 self.digest = msgspec.msgpack.decode(last, type=Fetched).digest
@@ -352,6 +352,20 @@ async def _heard(stream: OpenStream, kind: type[T]) -> T:
     if answer is None:
         raise LinkFault("The host ended without an answer.")
     return answer
+
+
+async def _outcome(said: Awaitable[T]) -> T | OutriderError:
+    """Return what is said, or what broke the stream: for a task that hears along, that is no failure."""
+    try:
+        return await said
+    except OutriderError as error:
+        return error
+
+
+def _given(outcome: T | OutriderError) -> T:
+    if isinstance(outcome, OutriderError):
+        raise outcome
+    return outcome
 
 
 async def _soon(said: Awaitable[T]) -> T:
