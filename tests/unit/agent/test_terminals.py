@@ -373,6 +373,22 @@ async def test_a_user_that_is_not_there_or_not_allowed(host: Host) -> None:
     assert not len(host.terminals)
 
 
+@pytest.mark.parametrize("rules", ['forbid = ["terminal"]', 'users = ["nobody"]'])
+@pytest.mark.parametrize("is_seen", [True, False])
+async def test_a_policy_that_changes_ends_what_it_forbids(host: Host, rules: str, *, is_seen: bool) -> None:
+    """A shell whose look ends for that, and one that nobody looks at just then and somebody comes back to."""
+    async with host.opened("read x"):
+        if is_seen:
+            host.policy_file.write_text(rules)
+    terminal = host.terminals.find(host.only)
+    if not is_seen:
+        host.policy_file.write_text(rules)
+        with pytest.raises(Forbidden, match=r"policy\.toml"):
+            async with host.asked(host.back(terminal.id)) as looking:
+                await looking.begin()
+    await until(lambda: terminal.ending is not None and "policy.toml" in terminal.ending.reason)
+
+
 async def test_an_agent_that_stops_ends_them_and_says_so(tmp_path: Path) -> None:
     """Who looks is told why; nothing is left."""
     async with running(tmp_path, SystemClock()) as host, host.opened() as looking:

@@ -82,6 +82,8 @@ class TerminalStream:
         return terminal
 
     async def _show(self, terminal: Terminal, seen: int | None, stream: OpenStream) -> None:
+        if refusal := self._bar(terminal):
+            raise Forbidden(refusal)
         view = terminal.look(seen, stream.fail)
         try:
             await stream.say(Attached(offset=view.position, lost=view.lost, account=terminal.pty.account))
@@ -90,6 +92,16 @@ class TerminalStream:
                 await _show(terminal, view, stream)
         finally:
             terminal.left(view)
+            # It may have been left for that: the policy has changed.
+            _ = self._bar(terminal)
+
+    def _bar(self, terminal: Terminal) -> str:
+        """End a terminal that the policy does not allow (any more), and return why; else an empty text."""
+        user = {"user": terminal.pty.account}
+        refusal = self._policy.current().refusal("terminal", user, self._runs_as)
+        if refusal:
+            terminal.hang_up(refusal)
+        return refusal
 
 
 async def _show(terminal: Terminal, view: View, stream: OpenStream) -> None:
