@@ -4,12 +4,14 @@ No member leads out: names with `..` or a `/` in front are refused, and folders 
 following links, also those that the archive itself has made. What is no file, folder or link is left out and
 named, also what the archive says was left out of it. Files take their names one after the other: when it
 ends early, those that are there are whole.
+
+What a few bytes can spell out without end is bounded: heads, the maps of files with holes, what comes between
+members. Content goes to the disk.
 """
 
 import os
 import stat
 import tarfile
-import zlib
 from contextlib import suppress
 from typing import BinaryIO, Final, Self, cast
 
@@ -19,6 +21,7 @@ from outrider.domain.errors import Invalid
 from outrider.domain.file_errors import PathRefused
 from outrider.domain.files import MOST_LEFT_OUT, LeftOut, Packed, Placing
 from outrider.engines.files.failures import printable, told
+from outrider.engines.files.gunzip import Gunzip
 from outrider.engines.files.packing import LEFT_OUT
 from outrider.engines.files.rooted import Place, Roots
 from outrider.engines.files.unfinished import Unfinished
@@ -26,6 +29,9 @@ from outrider.engines.files.writing import FileWriter, make_folder
 
 _BLOCK: Final = 256 * 1024
 _MOST_OF_A_HEAD: Final = 1024 * 1024
+_MOST_OF_HEADS: Final = 2 * 1024 * 1024
+"""Of one member: long names, what pax says, and the map of holes of a file in some ten thousand parts."""
+_AT_ONCE: Final = 128 * 512
 _MOST_DEPTH: Final = 256
 _OPEN_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _MODE_BITS: Final = 0o777
@@ -36,9 +42,15 @@ class _BoundedInfo(tarfile.TarInfo):
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
-        """Read a head. Raises tarfile.ReadError for one that says more of itself than any of ours."""
-        info = super().frombuf(buf, encoding, errors)
-        if not info.isreg() and info.size > _MOST_OF_A_HEAD:
+        """Read a head. Raises tarfile.ReadError for one that is broken, or says more of itself than any."""
+        try:
+            info = super().frombuf(buf, encoding, errors)
+        except tarfile.HeaderError as error:
+            if any(buf):
+                # Behind the first member this would be taken for the archive's end.
+                raise tarfile.ReadError(str(error)) from error
+            raise
+        if info.size < 0 or (not info.isreg() and info.size > _MOST_OF_A_HEAD):
             raise tarfile.ReadError("a member's head is too large")
         return info
 
@@ -91,20 +103,29 @@ class Unpacking:
         """Unpack all of `source`. Raises Invalid when it is no whole tar.gz, and what `FileWriter` raises."""
         self._placing = placing
         digesting = _Digesting(source)
+        content = Gunzip(cast("BinaryIO", digesting))
         try:
+            content.allow(_MOST_OF_HEADS)
             with tarfile.open(
-                fileobj=cast("BinaryIO", digesting),
-                mode="r|gz",
+                fileobj=cast("BinaryIO", content),
+                mode="r|",
+                bufsize=_AT_ONCE,
                 tarinfo=_BoundedInfo,
                 errors="surrogateescape",
                 encoding="utf-8",
             ) as archive:
                 while (info := archive.next()) is not None:
+                    _check_common(archive)
+                    content.allow(None)
                     self._take(archive, info)
+                    _go_past(archive)
+                    content.allow(_MOST_OF_HEADS)
                     # It remembers every member otherwise.
                     archive.members = []  # type: ignore[attr-defined]  # typeshed leaves it out
-        except (tarfile.TarError, EOFError, zlib.error, ValueError, OverflowError) as error:
+        except (tarfile.TarError, EOFError, ValueError, OverflowError, RecursionError) as error:
             raise Invalid(f"What was sent is no whole tar.gz: {error}.") from error
+        while content.read(_BLOCK):
+            pass  # its sum is at the end
         while digesting.read(_BLOCK):
             pass
         return Packed(
@@ -125,6 +146,8 @@ class Unpacking:
             self._leave_out(info.name, "is neither a file, a folder nor a link")
             return
         if not parts:
+            if not info.isdir():
+                raise Invalid("What was sent has a member without a name.")
             return
         shown = f"{self._path.rstrip('/')}/{'/'.join(parts)}"
         self._roots.check_writable(shown)
@@ -181,8 +204,7 @@ class Unpacking:
         content.seek(info.offset_data)
         writer = FileWriter(Place(folder, name, shown), self._record, digest=False)
         try:
-            extents = cast("list[tuple[int, int]] | None", info.sparse)  # typeshed has it as a number
-            for start, size in extents or [(0, info.size)]:
+            for start, size in _extents(info):
                 if start > writer.size:
                     writer.skip(start - writer.size)
                 _copy(content, writer, size)
@@ -208,6 +230,34 @@ def _parts(name: str) -> list[str]:
         shown = printable(name)[:500]
         raise PathRefused(f"{shown!r} in the archive leads out of the folder, or too deep.", path=shown)
     return parts
+
+
+def _extents(info: tarfile.TarInfo) -> list[tuple[int, int]]:
+    """Return where a member's file has content. Raises Invalid for what no file can be."""
+    sparse = cast("list[tuple[int, int]] | None", info.sparse)  # typeshed has it as a number
+    extents = [(0, info.size)] if sparse is None else sparse
+    end = 0
+    for start, size in extents:
+        if start < end or size < 0 or start + size > info.size:
+            raise Invalid(f"What was sent has a broken map of {printable(info.name)[:500]!r}.")
+        end = start + size
+    return extents
+
+
+def _check_common(archive: tarfile.TarFile) -> None:
+    """Look at what is said for all members to come, and kept as long. Raises Invalid when it is too much."""
+    if sum(len(name) + len(value) for name, value in archive.pax_headers.items()) > _MOST_OF_A_HEAD:
+        raise Invalid("What was sent has heads that are too large.")
+
+
+def _go_past(archive: tarfile.TarFile) -> None:
+    """Pass over what is left of a member. Raises Invalid for more than what fills up its last block."""
+    content = cast("BinaryIO", archive.fileobj)
+    left = archive.offset - content.tell()
+    if left > _MOST_OF_A_HEAD:
+        raise Invalid("What was sent has a member with more content than its head tells of.")
+    if left > 0:
+        content.seek(archive.offset)
 
 
 def _copy(content: BinaryIO, writer: FileWriter, size: int) -> None:
