@@ -78,7 +78,7 @@ def copy(
         for each in copied:
             for text in each.left_out:
                 sys.stderr.write(f"outrider: left out: {text}\n")
-        sys.stderr.write(f"outrider: {left_out} members were left out.\n")
+        sys.stderr.write(f"outrider: left out in all: {left_out}.\n")
     return 1 if left_out else 0
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 _READ_SIZE: Final = 4096
+_USUAL: Final = (80, 24)
 _MAX_WAITING: Final = 64 * 1024
 _ENDING: Final = (signal.SIGTERM, signal.SIGHUP)
 
@@ -66,12 +67,12 @@ class Keyboard:
         return found
 
     def size(self) -> tuple[int, int]:
-        """The window's columns and rows now."""
+        """The window's columns and rows now; 80 and 24 where it does not tell (a serial line has none)."""
         try:
             found = os.get_terminal_size(self._descriptor)
         except OSError:
-            return 80, 24
-        return max(found.columns, 1), max(found.lines, 1)
+            return _USUAL
+        return found.columns or _USUAL[0], found.lines or _USUAL[1]
 
     def _go_on(self) -> None:
         if not self._is_reading and not self._is_over:

@@ -235,7 +235,9 @@ def _code_of(ended: TerminalEnded) -> int:
     return exit_codes.NO_RESULT if ended.signal is None else exit_codes.SIGNALLED + ended.signal
 
 
-def _why(error: OSError | TimeoutError) -> str:
+def _why(error: OSError) -> str:
+    if error.errno:
+        return f"{os.strerror(error.errno).lower()}."
     return "nothing is heard any more." if isinstance(error, TimeoutError) else f"{escape(str(error))}."
 
 
