@@ -87,13 +87,16 @@ def _run(words: list[str]) -> int:
 
 
 def _run_command(word: str, app: App, words: list[str]) -> int:
-    from cyclopts import CycloptsError
+    from cyclopts import CycloptsError, UnusedCliTokensError
 
     try:
         result = app(words, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
         name = " ".join(app.name)
-        _say(f"{escape(str(error))} See `{name} --help`.")
+        said = str(error)
+        if isinstance(error, UnusedCliTokensError):
+            said = f"too much is said, from {(error.unused_tokens or [''])[0]!r} on."
+        _say(f"{escape(said)} See `{name} --help`.")
         return exit_codes.of_usage(word)
     return result if isinstance(result, int) else 0
 
