@@ -1,7 +1,8 @@
-"""Files and folders of this machine, as copies read and write them. Everything here blocks."""
+"""Files and folders of this machine, as copies read and write them. What is not a coroutine blocks."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
 import stat
@@ -15,7 +16,7 @@ from outrider.domain.file_errors import FileExists
 from outrider.engines.files.failures import printable, told
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator
     from types import TracebackType
 
     from outrider.cli.copy_places import CopyPlace
@@ -56,16 +57,36 @@ class LocalSource:
         #: Its permissions in octal; None of a pipe.
         self.mode = f"{status.st_mode & _MODE_BITS:04o}" if is_file else None
 
-    def blocks(self) -> Iterator[bytes]:
-        """Give its bytes."""
+    async def blocks(self) -> AsyncIterator[bytes]:
+        """Give its bytes. While a pipe has none, what was given is still on its way."""
+        descriptor = self._file.fileno()
         with told(self._path):
-            while block := self._file.read(_BLOCK):
+            while True:
+                if self.size is None:
+                    await _readable(descriptor)
+                block = os.read(descriptor, _BLOCK)
+                if not block:
+                    return
                 yield block
 
     def close(self) -> None:
         """Close it."""
         if self._is_ours:
             self._file.close()
+
+
+async def _readable(descriptor: int) -> None:
+    """Return once there is something to be read, or its end."""
+    loop = asyncio.get_running_loop()
+    ready = asyncio.Event()
+    try:
+        loop.add_reader(descriptor, ready.set)
+    except PermissionError:
+        return  # /dev/null and the like: there is nothing to wait for
+    try:
+        await ready.wait()
+    finally:
+        loop.remove_reader(descriptor)
 
 
 class LocalTarget:

@@ -19,7 +19,7 @@ from outrider.cli.copy_places import CopyPlace
 from outrider.cli.copy_progress import CopyProgress
 from outrider.cli.naming import find_agent
 from outrider.client import CenterAway, Download
-from outrider.domain.errors import HostFault, Invalid, NotFound, StreamLost
+from outrider.domain.errors import HostAway, HostFault, Invalid, NotFound, StreamLost
 from outrider.domain.file_errors import FileChanged, NotAFile, NotAFolder
 from outrider.domain.files import Packed, Placing
 from outrider.engines.files.rooted import Roots
@@ -29,7 +29,7 @@ from outrider.kit.worker import Worker
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
     from outrider.client import AsyncCenter, FileInfo, Uploaded
     from outrider.engines.files.packing import Packing
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 _TRIES: Final = 6
 """Tries of a download without a byte in between."""
 _AGAIN: Final = Backoff(0.5, 8.0)
+_BROKEN_OFF: Final = (CenterAway, HostAway, StreamLost)
+"""What may be over in a moment, once a download has begun."""
 
 
 class Copied(msgspec.Struct, frozen=True, kw_only=True):
@@ -150,14 +152,14 @@ class Copying:
     async def _file_to_host(self, source: CopyPlace, dest: CopyPlace) -> Copied:
         with closing(LocalSource(source)) as local:
             counted = self._counted(source, local.size)
-            content = (counted.take(block) for block in local.blocks())
+            content = (counted.take(block) async for block in local.blocks())
             return await self._upload(source, dest, content, counted, local.size, mode=local.mode)
 
     async def _upload(
         self,
         source: CopyPlace,
         dest: CopyPlace,
-        content: Iterator[bytes] | AsyncIterator[bytes],
+        content: AsyncIterator[bytes],
         counted: _Counted,
         size: int | None,
         *,
@@ -270,7 +272,7 @@ class Copying:
                             yield counted.take(step)
                 if not size:
                     break
-            except (CenterAway, StreamLost) as error:
+            except _BROKEN_OFF as error:
                 failures = 0 if position > before else failures + 1
                 if failures >= _TRIES or not etag:
                     raise
@@ -281,19 +283,30 @@ class Copying:
 
     async def _explain(self, source: CopyPlace, agent: str, etag: str) -> None:
         """Raise FileChanged when that is why a download broke off."""
-        with suppress(CenterAway, StreamLost):
+        with suppress(*_BROKEN_OFF):
             if (await self._center.file(agent, source.path)).etag != etag:
                 raise FileChanged(f"{source} changed while it was copied. Try again.")
 
     async def _verify(self, source: CopyPlace, agent: str, etag: str, length: int, counted: _Counted) -> None:
         """Compare with what the host says. A file that was appended to meanwhile still begins like ours."""
         counted.progress.note("checking")
-        info = await self._center.file(agent, source.path, digest=True, length=length)
+        info = await self._look_again(source, agent, length)
         if info.blake3 == counted.digest.hexdigest():
             return
         if info.etag != etag:
             raise FileChanged(f"{source} changed while it was copied. Try again.")
         raise HostFault(f"What came of {source} is not what the host has: its digest differs. Try again.")
+
+    async def _look_again(self, source: CopyPlace, agent: str, length: int) -> FileInfo:
+        failures = 0
+        while True:
+            try:
+                return await self._center.file(agent, source.path, digest=True, length=length)
+            except _BROKEN_OFF:
+                failures += 1
+                if failures >= _TRIES:
+                    raise
+                await _pause(failures)
 
     async def _folder_from_host(self, source: CopyPlace, dest: CopyPlace) -> Copied:
         if dest.host is not None:
