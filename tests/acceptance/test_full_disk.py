@@ -14,7 +14,7 @@ from tests.acceptance.fleet import Fleet, Host, open_fleet
 _SIZE = "16m"
 
 
-def _on_small_disk(home: Path) -> list[str]:
+def on_small_disk(home: Path) -> list[str]:
     """Return a command that runs a program with a small disk of its own, mounted where its home is."""
     home.mkdir()
     as_root = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
@@ -40,7 +40,7 @@ def _fill(file: Path) -> None:
 
 async def test_an_agent_waits_for_room(fleet: Fleet) -> None:
     """What can't be written down is not run: it is said in the log, waits, and runs once there is room."""
-    host = await fleet.add_host("host", prefix=_on_small_disk(fleet.folder / "host"))
+    host = await fleet.add_host("host", prefix=on_small_disk(fleet.folder / "host"))
     before = await fleet.send_all((host, errands.nap(2.0)) for _ in range(3))
     await fleet.journal.until_begun([sent.id for sent in before])
     filler = host.inside / "filler"
@@ -58,7 +58,7 @@ async def test_an_agent_waits_for_room(fleet: Fleet) -> None:
 async def test_a_center_says_that_it_is_full(folder: Path, seed: int) -> None:
     """No command is accepted that can't be kept (503, with a code); nothing that runs is lost meanwhile."""
     home = folder / "center"
-    async with open_fleet(folder, seed, center_prefix=_on_small_disk(home)) as fleet:
+    async with open_fleet(folder, seed, center_prefix=on_small_disk(home)) as fleet:
         host = await fleet.add_host("host")
         running = await fleet.send_all((host, errands.nap(3.0)) for _ in range(3))
         await fleet.journal.until_begun([sent.id for sent in running])
