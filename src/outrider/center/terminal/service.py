@@ -74,6 +74,7 @@ SWEEP_EVERY: Final = 15.0
 GIVEN_UP_AFTER: Final = KEPT_SECONDS + 15.0
 """Seconds after which a terminal that nobody looks at has ended on its host for sure."""
 _REMOVE_EVERY: Final = 3600.0
+_FIRST_AFTER: Final = 60.0
 _CHUNK: Final = 200
 _LEFT_WITHIN: Final = 30.0
 _ANSWER_WITHIN: Final = 5.0
@@ -130,11 +131,12 @@ class TerminalService:
     async def serve(self, ready: Ready) -> None:
         """Look after terminals that nobody looks at, until cancelled."""
         ready()
-        removed_at: float | None = None
+        # Not in the first minute: blobs are not needed to start.
+        removed_at = self._clock.monotonic() - _REMOVE_EVERY + _FIRST_AFTER
         while True:
             try:
                 await self.sweep()
-                if removed_at is None or self._clock.monotonic() - removed_at >= _REMOVE_EVERY:
+                if self._clock.monotonic() - removed_at >= _REMOVE_EVERY:
                     await self.remove_orphans()
                     removed_at = self._clock.monotonic()
             except OutriderError as error:
