@@ -197,8 +197,9 @@ def page(host: Followed, room: int, marks: str, *, coloured: bool) -> list[str]:
             f"  {escape(card.name)}"
         )
     if now.processes is not None:
-        lines += ["", f"{now.processes.count} processes; by processor, then by memory:"]
-        lines += [_process(each) for each in (*now.processes.by_cpu, *now.processes.by_memory)]
+        lines += ["", f"{now.processes.count} processes; most processor:"]
+        lines += [_process(each) for each in now.processes.by_cpu]
+        lines += ["most memory:", *(_process(each) for each in now.processes.by_memory)]
     for what, why in now.unavailable.items():
         lines.append(f"not told: {escape(what)}: {escape(why)}")
     cut = [terminals.cut(line, room) for line in lines]

@@ -39,14 +39,15 @@ class Journal:
         program = shutil.which("journalctl", path=_SEARCH_PATH)
         if program is None:
             raise NoJournal(
-                "There is no journal here: this host has no journalctl. Read its files with source=file."
+                "There is no journal here: this host has no journalctl. Read its log files: source=file, "
+                "or --file at the command line."
             )
         folders = (Path(self.folder),) if self.folder else _FOLDERS
         if not any(_holds_journals(folder) for folder in folders):
             where = " or ".join(str(folder) for folder in folders)
             raise NoJournal(
                 f"There is no journal here: {where} holds no journal files; systemd-journald does not run on "
-                "this host, or keeps nothing. Read its files with source=file."
+                "this host, or keeps nothing. Read its log files: source=file, or --file at the command line."
             )
         return program
 
