@@ -84,10 +84,12 @@ async def test_a_shell_in_a_window(lab: Lab) -> None:
         await shell.type("stty size; echo $TERM\r")
         await shell.see(r"33 90\r\nvt100")
         await shell.resize(71, 17)
-        await shell.type("stty size; sleep 100\r")
+        await shell.type("PS1='pro''mpt '; stty size; cat\r")
         await shell.see(r"17 71\r\n")
+        await shell.type("here\r")
+        await shell.see(r"here\r\nhere\r\n")  # it runs in the foreground
         await shell.type("\x03")
-        await shell.see(r"\^C")  # it throws away what was typed ahead
+        await shell.see(r"prompt ")  # until then the shell throws away what is typed
         await shell.type("exit 9\r")
         assert (await shell.hear("ended"))["exit_code"] == 9
     row = await lab.until(shell.id, "ended")

@@ -8,9 +8,13 @@ import termios
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import pytest
+
 from tests.integration.cli.program import PROGRAM, Program
 
 CTRL_C = "\x03"
+_PATIENCE = 60.0
+"""Seconds without anything new: longer than a program is silent in any test."""
 
 
 class Terminal:
@@ -51,7 +55,11 @@ class Terminal:
         while (at := self._shown.find(wanted, self._read_to)) < 0:
             assert not self._ended, f"the program ended without showing {text!r}: {self.shown!r}"
             self._changed.clear()
-            await self._changed.wait()
+            try:
+                async with asyncio.timeout(_PATIENCE):
+                    await self._changed.wait()
+            except TimeoutError:
+                pytest.fail(f"{text!r} does not come: {self.shown!r}")
         self._read_to = at + len(wanted)
 
     def type(self, text: str) -> None:

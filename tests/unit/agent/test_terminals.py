@@ -180,10 +180,11 @@ async def test_a_shell_is_shown_and_typed_into(host: Host) -> None:
 async def test_ctrl_c_interrupts_the_foreground(host: Host) -> None:
     """And the shell goes on: the terminal is its controlling one."""
     async with host.opened() as looking:
-        await looking.stream.send(b"sleep 1000; echo code=$?\r")
+        await looking.stream.send(b"PS1='pro''mpt '; sleep 1000; echo code=$?\r")
         await looking.see(rb"sleep 1000")
         await until(lambda: any(_line(stat.pid) == b"sleep\x001000\x00" for stat in living_processes()))
         await looking.stream.send(b"\x03")
+        await looking.see(rb"prompt ")  # until then the shell throws away what is typed
         await looking.stream.send(b"echo after=$?\r")
         await looking.see(rb"after=130")
         await looking.stream.say(HangUp(reason="enough"))
