@@ -18,6 +18,7 @@ from outrider.center.terminal.service import GIVEN_UP_AFTER
 from outrider.domain.terminals import MAX_SIDE
 from outrider.engines.commands.processes import read_stat
 from outrider.testing.agent import AgentProcess
+from tests.fixtures.api import PATIENCE
 from tests.fixtures.center import OwnCenter, own_center
 from tests.fixtures.proxy import Proxy
 from tests.fixtures.terminals import Window, eventually, real_host, refused, window
@@ -374,6 +375,9 @@ async def test_old_ones_are_removed_with_their_recordings(lab: Lab) -> None:
             await ready(shell)
             await shell.leave()
         await lab.until(shell.id, "ended")
+    async with asyncio.timeout(PATIENCE):
+        while center.terminals._places:  # noqa: SLF001, ASYNC110 - nothing tells that recordings are put together
+            await asyncio.sleep(0.05)
     await blobs.put(f"{PREFIX}/term_gone0000000000/00000000-0", b"left by a center that was killed")
     keep = Keep(terminals=-1.0)
     removed = await Retention(
