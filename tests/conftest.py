@@ -1,5 +1,7 @@
 """What every test gets: the guards, the order of the suites, and real servers on demand."""
 
+import gc
+
 pytest_plugins = (
     "pytester",
     "tests.fixtures.resources",
@@ -8,3 +10,12 @@ pytest_plugins = (
     "tests.fixtures.journal",
     "tests.fixtures.selection",
 )
+
+
+def pytest_collection_finish() -> None:
+    """Let garbage collections pass over what collecting four thousand tests has made.
+
+    It stays to the end, and one look at all of it takes a busy machine long enough to count as a blocked loop.
+    """
+    gc.collect()
+    gc.freeze()
