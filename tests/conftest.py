@@ -15,7 +15,7 @@ pytest_plugins = (
 def pytest_collection_finish() -> None:
     """Let garbage collections pass over what collecting four thousand tests has made.
 
-    It stays to the end, and one look at all of it takes a busy machine long enough to count as a blocked loop.
+    It stays to the end, and a look at all of it on a busy machine is long enough to count as a blocked loop.
     """
     gc.collect()
     gc.freeze()
