@@ -67,8 +67,8 @@ def squeezed(values: Sequence[float | None], room: int) -> list[float | None]:
 def _mark(value: float, highest: float, marks: str) -> str:
     if highest <= 0:
         return marks[0]
-    place = int(value / highest * len(marks))
-    return marks[min(max(place, 0), len(marks) - 1)]
+    share = min(max(value / highest, 0.0), 1.0)
+    return marks[min(int(share * len(marks)), len(marks) - 1)]
 
 
 def amount(number: float | None) -> str:

@@ -69,7 +69,7 @@ def show_answer(kind: str, stdout: str | None) -> None:
     if isinstance(answer, dict):
         try:
             _TABLES[kind](answer)
-        except (KeyError, TypeError, ValueError):
+        except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
             # A newer agent may answer otherwise: then its own words are the best there is.
             pass
         else:

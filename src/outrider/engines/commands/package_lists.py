@@ -62,7 +62,7 @@ def rpm_installed(text: str) -> list[Package]:
     return [
         Package(name=name, version=version, arch=arch)
         for name, version, arch in _tabbed(text, _COLUMNS)
-        if name != _KEYS
+        if name and name != _KEYS
     ]
 
 
