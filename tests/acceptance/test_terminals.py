@@ -130,7 +130,7 @@ async def test_a_center_that_stays_away(fleet: Fleet) -> None:
     async with shell(fleet, host, fleet.url()) as screen:
         pid = await pid_of(screen, "echo $$")
         await fleet.center.kill()
-        await screen.see("It could not be come back to within a minute.")
+        await screen.see("It could not be come back to within a minute.", patience=1.5 * KEPT_SECONDS)
         assert await screen.end() == 125
         await eventually(_of(pid), lambda alive: not alive)
     await fleet.center.start()

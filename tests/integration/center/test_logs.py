@@ -157,8 +157,11 @@ async def test_what_becomes_of_the_file_is_told(site: Site) -> None:
     """Rotation and truncation are notices between the lines."""
     async with site.reading(lines="1") as events:
         assert message(await events.next()) == "three"
-        site.file.rename(site.file.with_suffix(".1"))
-        site.file.write_text("new\n")
+        site.file.with_suffix(".1").hardlink_to(site.file)
+        fresh = site.file.with_suffix(".new")
+        fresh.write_text("new\n")
+        # At once, so that it is never found missing, of which there would be a notice as well.
+        fresh.replace(site.file)
         notice, line = await events.next(), await events.next()
         assert notice is not None
         assert (notice.event, json.loads(notice.data)["code"]) == ("notice", "rotated")

@@ -14,7 +14,7 @@ from tests.integration.cli.program import PROGRAM, Program
 
 CTRL_C = "\x03"
 _PATIENCE = 60.0
-"""Seconds without anything new: longer than a program is silent in any test."""
+"""Seconds without anything new: longer than a program is silent in most tests."""
 
 
 class Terminal:
@@ -49,14 +49,14 @@ class Terminal:
         """Tell whether what is typed is shown."""
         return bool(termios.tcgetattr(self._master)[3] & termios.ECHO)
 
-    async def see(self, text: str) -> None:
-        """Wait until this is shown, after what was seen before."""
+    async def see(self, text: str, patience: float = _PATIENCE) -> None:
+        """Wait until this is shown, after what was seen before; `patience`: seconds it may show nothing."""
         wanted = text.encode()
         while (at := self._shown.find(wanted, self._read_to)) < 0:
             assert not self._ended, f"the program ended without showing {text!r}: {self.shown!r}"
             self._changed.clear()
             try:
-                async with asyncio.timeout(_PATIENCE):
+                async with asyncio.timeout(patience):
                     await self._changed.wait()
             except TimeoutError:
                 pytest.fail(f"{text!r} does not come: {self.shown!r}")

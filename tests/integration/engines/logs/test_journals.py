@@ -3,7 +3,7 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -98,10 +98,19 @@ async def reading(
         await events.aclose()
 
 
-def children() -> list[int]:
-    """Give the pids of our children."""
-    pids = Path(f"/proc/self/task/{os.getpid()}/children").read_text()
-    return [int(pid) for pid in pids.split()]
+Children = Callable[[], list[int]]
+
+
+@pytest.fixture
+def children() -> Children:
+    """Give the pids of our children; those that servers of the whole session are do not count."""
+
+    def all_children() -> list[int]:
+        pids = Path(f"/proc/self/task/{os.getpid()}/children").read_text()
+        return [int(pid) for pid in pids.split()]
+
+    before = set(all_children())
+    return lambda: [pid for pid in all_children() if pid not in before]
 
 
 async def test_past_and_future_with_who_and_how_grave(journal_files: JournalFiles) -> None:
@@ -184,7 +193,7 @@ async def test_it_goes_on_after_any_line(journal_files: JournalFiles) -> None:
                 await log.line()
 
 
-async def test_what_is_not_there_is_said(journal_files: JournalFiles) -> None:
+async def test_what_is_not_there_is_said(journal_files: JournalFiles, children: Children) -> None:
     """No journal, no unit, a bad pattern: errors that say so, and no child is left."""
     with pytest.raises(NoJournal, match="source=file"):
         async with reading(journal_files) as log:
@@ -200,7 +209,7 @@ async def test_what_is_not_there_is_said(journal_files: JournalFiles) -> None:
     assert children() == []
 
 
-async def test_a_journalctl_that_dies_is_started_again(journal_files: JournalFiles) -> None:
+async def test_a_journalctl_that_dies_is_started_again(journal_files: JournalFiles, children: Children) -> None:
     """Killed at any time, it goes on where it stopped; nothing is told twice, nothing left out."""
     await journal_files.say("one")
     async with reading(journal_files) as log:
@@ -214,7 +223,7 @@ async def test_a_journalctl_that_dies_is_started_again(journal_files: JournalFil
     assert children() == []
 
 
-async def test_a_time_to_begin_at_is_no_obstacle_to_going_on(journal_files: JournalFiles) -> None:
+async def test_a_time_to_begin_at_is_no_obstacle_to_going_on(journal_files: JournalFiles, children: Children) -> None:
     """Of a log since some time: after a line, after a journalctl that died, with a pattern."""
     await journal_files.say("hit 1", "hit 2", "hit 3")
     since = journal_files.begun / 1e6 + 0.0015
@@ -246,7 +255,7 @@ async def test_whoever_wants_nothing_of_the_past_knows_where_it_begins(journal_f
             assert await log.messages(1) == ["hit 2"]
 
 
-async def test_one_that_always_dies_is_an_error(journal_files: JournalFiles) -> None:
+async def test_one_that_always_dies_is_an_error(journal_files: JournalFiles, children: Children) -> None:
     """It is not tried for ever."""
     clock = TurnedClock()
     await journal_files.say("one")
@@ -261,7 +270,7 @@ async def test_one_that_always_dies_is_an_error(journal_files: JournalFiles) -> 
             await next_line
 
 
-async def test_leaving_ends_the_child(journal_files: JournalFiles) -> None:
+async def test_leaving_ends_the_child(journal_files: JournalFiles, children: Children) -> None:
     """At whatever point it is left, with all its group."""
     await journal_files.say("one")
     for count in (0, 1):
