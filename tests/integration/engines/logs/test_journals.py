@@ -209,7 +209,9 @@ async def test_what_is_not_there_is_said(journal_files: JournalFiles, children: 
     assert children() == []
 
 
-async def test_a_journalctl_that_dies_is_started_again(journal_files: JournalFiles, children: Children) -> None:
+async def test_a_journalctl_that_dies_is_started_again(
+    journal_files: JournalFiles, children: Children
+) -> None:
     """Killed at any time, it goes on where it stopped; nothing is told twice, nothing left out."""
     await journal_files.say("one")
     async with reading(journal_files) as log:
@@ -223,7 +225,9 @@ async def test_a_journalctl_that_dies_is_started_again(journal_files: JournalFil
     assert children() == []
 
 
-async def test_a_time_to_begin_at_is_no_obstacle_to_going_on(journal_files: JournalFiles, children: Children) -> None:
+async def test_a_time_to_begin_at_is_no_obstacle_to_going_on(
+    journal_files: JournalFiles, children: Children
+) -> None:
     """Of a log since some time: after a line, after a journalctl that died, with a pattern."""
     await journal_files.say("hit 1", "hit 2", "hit 3")
     since = journal_files.begun / 1e6 + 0.0015
