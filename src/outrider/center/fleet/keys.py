@@ -62,14 +62,14 @@ async def list_keys(conn: Connection) -> list[KeyRow]:
     return [as_struct(row, KeyRow) for row in rows]
 
 
-async def spend(tx: Transaction, key_id: str, secret_hash: bytes) -> KeyRow:
-    """Use a key once, inside the transaction that enrols.
+async def vouch(conn: Connection, key_id: str, secret_hash: bytes, *, now: float) -> KeyRow:
+    """Find a key that lets hosts join at unix time `now`.
 
     Raises `Unauthenticated` when it is unknown, revoked, used up or too old; which of these is told,
     because only who holds the whole secret gets that far.
     """
     found = (
-        await tx.conn.execute(
+        await conn.execute(
             sa.select(*_SHOWN, enrolment_keys.c.secret_hash).where(enrolment_keys.c.id == key_id)
         )
     ).one_or_none()
@@ -80,10 +80,16 @@ async def spend(tx: Transaction, key_id: str, secret_hash: bytes) -> KeyRow:
     row = as_struct(found, KeyRow)
     if row.revoked:
         raise Unauthenticated("This enrolment key was revoked; make a new one with `outrider keys new`.")
-    if row.expires is not None and row.expires <= tx.now:
+    if row.expires is not None and row.expires <= now:
         raise Unauthenticated("This enrolment key has expired; make a new one with `outrider keys new`.")
     if row.uses is not None and row.used >= row.uses:
         raise Unauthenticated("This enrolment key is used up; make a new one with `outrider keys new`.")
+    return row
+
+
+async def spend(tx: Transaction, key_id: str, secret_hash: bytes) -> KeyRow:
+    """Use a key once, inside the transaction that enrols. Raises as `vouch` does."""
+    row = await vouch(tx.conn, key_id, secret_hash, now=tx.now)
     await tx.conn.execute(
         sa.update(enrolment_keys)
         .where(enrolment_keys.c.id == key_id)

@@ -183,6 +183,18 @@ class FleetService:
         revocation = keys.Revocation(key_id=KeyId(key_id), by=by)
         await self._store.writer.submit(keys.REVOKE_KEYS, revocation)
 
+    async def vouch(self, text: str) -> keys.KeyRow:
+        """Find the enrolment key that somebody shows: one that hosts can still join with. Uses nothing up.
+
+        Raises `Unauthenticated`, which says what is wrong with it.
+        """
+        try:
+            key = EnrolmentKey.parse(text)
+        except MalformedEnrolmentKey as error:
+            raise Unauthenticated(f"The enrolment key is malformed: {error}.") from None
+        async with self._store.read() as conn:
+            return await keys.vouch(conn, key.id, hash_secret(key.secret), now=self._clock.time())
+
     # --- agents that join
 
     async def enrol(self, request: EnrolRequest, *, address: str) -> writes.Enrolled:
