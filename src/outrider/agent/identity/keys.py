@@ -3,15 +3,15 @@
 import asyncio
 import base64
 import contextlib
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
 from outrider.agent.identity.files import Claim, Identity, IdentityBroken, load
+from outrider.kit.own_module import own_module
 
-_PROGRAM: Sequence[str] = (sys.executable, "-P", "-m", "outrider.agent.identity")
+_PROGRAM = own_module("outrider.agent.identity")
 _CHILD_SECONDS = 60.0
 _MAX_COMPLAINT = 2000
 

@@ -8,7 +8,6 @@ is the center's: lines that nobody wants would first have to travel there.)
 import os
 import select
 import subprocess
-import sys
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
@@ -18,10 +17,11 @@ from outrider.domain.errors import HostFault, Invalid
 from outrider.domain.logs import PatternTooSlow
 from outrider.engines.logs.sieve_child import BAD_PATTERN, LENGTH
 from outrider.kit.clock import Clock
+from outrider.kit.own_module import own_module
 
 PATIENCE: Final = 3.0
 """Seconds for one batch of lines. Honest patterns take milliseconds; starting the child takes most of it."""
-_PROGRAM: Final = (sys.executable, "-P", "-m", "outrider.engines.logs.sieve_child")
+_PROGRAM: Final = own_module("outrider.engines.logs.sieve_child")
 _PIECE: Final = 64 * 1024
 _MAX_COMPLAINT: Final = 500
 
