@@ -1,7 +1,8 @@
 """`./dev lock`: pin every package, with the hashes of all its files, from what pyproject.toml asks for.
 
 The lock names no index, so it works wherever pip is told to look. `requirements/dev.txt` is settled
-first and binds the others, so that all three carry the same versions.
+first and binds the others, so that all three carry the same versions. The agent's pins ship inside the package
+too: a center makes bundles for other platforms by them.
 """
 
 import subprocess
@@ -13,7 +14,7 @@ from typing import Final
 from tools.dev import packages
 from tools.dev.environment import base_python
 from tools.dev.failure import ChoreError
-from tools.dev.places import EVERYTHING_LOCKED, REQUIREMENTS, ROOT
+from tools.dev.places import AGENT_PINS, EVERYTHING_LOCKED, REQUIREMENTS, ROOT
 
 _OLDEST_PYTHON: Final = "3.11"
 _LOCKS: Final = {
@@ -33,6 +34,8 @@ def lock(arguments: list[str]) -> int:
         _run(f"{folder}/bin/python", "-m", "pip", "--disable-pip-version-check", "--quiet", "install", "uv")
         for name, selection in _LOCKS.items():
             _compile(Path(folder) / "bin" / "uv", name, selection, arguments)
+    AGENT_PINS.write_bytes((REQUIREMENTS / "agent.txt").read_bytes())
+    print(f"wrote {AGENT_PINS.relative_to(ROOT)}", flush=True)
     return 0
 
 

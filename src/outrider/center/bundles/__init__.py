@@ -1,0 +1,1 @@
+"""Bundles of the agent: made, kept, offered to hosts."""
