@@ -8,6 +8,7 @@ pytest_plugins = (
     "tests.fixtures.loop",
     "tests.fixtures.postgres",
     "tests.fixtures.journal",
+    "tests.fixtures.bare_host",
     "tests.fixtures.selection",
 )
 

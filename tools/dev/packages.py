@@ -48,6 +48,16 @@ TEST_PACKAGES: Final = (
         "the guides' command lines are tested as they are printed",
         lambda: shutil.which("curl") is not None,
     ),
+    Package(
+        "debootstrap",
+        "agents are installed on a bare Debian host that is made for it",
+        lambda: shutil.which("debootstrap") is not None,
+    ),
+    Package(
+        "iproute2",
+        "that host gets a network with nothing but the center in it",
+        lambda: shutil.which("ip") is not None,
+    ),
 )
 
 
