@@ -15,7 +15,7 @@ import outrider
 from outrider.domain.command_states import CommandState
 from outrider.domain.errors import Conflict
 from outrider.domain.ids import CommandId
-from outrider.domain.output import STDOUT
+from outrider.domain.output import STDERR, STDOUT
 from outrider.engines.commands.capture import Capture
 from tests.integration.engines.conftest import Host
 
@@ -44,7 +44,10 @@ async def _run(folder: Path, restarts: int, **params: object) -> dict[str, objec
     except TimeoutError:
         process.send_signal(signal.SIGABRT)  # it prints where it stands
         await process.communicate()
-        raise
+        capture = Capture(folder, _ID)
+        said = {channel: capture.read(channel, 0, 1 << 20)[-500:] for channel in (STDOUT, STDERR)}
+        capture.close()
+        pytest.fail(f"it does not come to its end; the command has said {said}")
     assert process.returncode == 0
     report: dict[str, object] = json.loads(stdout)
     return report
