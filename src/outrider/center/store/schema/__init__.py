@@ -26,6 +26,7 @@ from outrider.center.store.schema.alerts import (
 )
 from outrider.center.store.schema.audit import audit
 from outrider.center.store.schema.base import metadata
+from outrider.center.store.schema.bundles import bundles
 from outrider.center.store.schema.commands import (
     IN_DISPATCH,
     IS_ACTIVE,
@@ -66,6 +67,7 @@ __all__ = [
     "alerts",
     "api_tokens",
     "audit",
+    "bundles",
     "command_output",
     "commands",
     "counters",
