@@ -9,16 +9,13 @@ import msgspec
 
 from outrider.client.answers import Reconnecting
 from outrider.client.asking import STREAM_PATIENCE, Asking, given, part
-from outrider.client.transport import Interruption
+from outrider.client.host_events import HostIsAway, host_events
 from outrider.domain import logs as _logs  # noqa: F401 - the codes of its errors are told by hosts
-from outrider.domain.errors import HostAway, told
+from outrider.domain.errors import told
+from outrider.kit.sse import SseEvent
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
-
-    from outrider.kit.sse import SseEvent
-
-_RETRY_SECONDS: Final = 2.0
 
 
 class LogLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,28 +126,21 @@ class Logs(Asking):
         where = f"/api/agents/{part(agent_id)}/stream/logs?" + "&".join(
             f"{name}={part(value)}" for name, value in query.items()
         )
-        is_away = False
-        has_begun = wait or bool(after)
-        while True:
-            try:
-                source = self._transport().stream(where, last_id=after, patience=patience)
-                async with aclosing(source) as events:
-                    async for event in events:
-                        if isinstance(event, Interruption):
-                            yield Reconnecting(reason=event.reason, seconds=event.seconds)
-                            continue
-                        has_begun, is_away, after = True, False, event.id or after
-                        if event.event == "end":
-                            return
+        events = host_events(
+            self._transport(), where, after=after, wait=wait, patience=patience, pause=self._pause
+        )
+        async with aclosing(events):
+            async for event in events:
+                match event:
+                    case Reconnecting():
+                        yield event
+                    case HostIsAway(detail=detail):
+                        yield LogAway(detail=detail)
+                    case SseEvent() if event.event == "end":
+                        return
+                    case SseEvent():
                         if (step := self._step(event, where)) is not None:
                             yield step
-            except HostAway as away:
-                if not has_begun:
-                    raise
-                if not is_away:
-                    yield LogAway(detail=away.detail)
-                is_away = True
-            await self._pause(_RETRY_SECONDS)
 
     def _step(self, event: SseEvent, where: str) -> LogStep | None:
         """What an event says; None for one that only a newer center knows. Raises what an error says."""

@@ -9,17 +9,14 @@ import msgspec
 
 from outrider.client.answers import Reconnecting
 from outrider.client.asking import STREAM_PATIENCE, Asking, given, part
-from outrider.client.transport import Interruption
-from outrider.domain.errors import HostAway, told
+from outrider.client.host_events import HostIsAway, host_events
+from outrider.domain.errors import told
 from outrider.domain.telemetry.history import Columns
 from outrider.domain.telemetry.snapshot import Snapshot
+from outrider.kit.sse import SseEvent
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
-
-    from outrider.kit.sse import SseEvent
-
-_RETRY_SECONDS: Final = 2.0
 
 
 class MetricsHistory(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,25 +101,19 @@ class Telemetry(Asking):
         CenterAway after `patience` seconds without a word (None: never). Leave with `contextlib.aclosing`.
         """
         where = f"/api/agents/{part(agent_id)}/stream/metrics"
-        has_begun, is_away = wait or bool(after), False
-        while True:
-            try:
-                source = self._transport().stream(where, last_id=after, patience=patience)
-                async with aclosing(source) as events:
-                    async for event in events:
-                        if isinstance(event, Interruption):
-                            yield Reconnecting(reason=event.reason, seconds=event.seconds)
-                            continue
-                        has_begun, is_away, after = True, False, event.id or after
+        events = host_events(
+            self._transport(), where, after=after, wait=wait, patience=patience, pause=self._pause
+        )
+        async with aclosing(events):
+            async for event in events:
+                match event:
+                    case Reconnecting():
+                        yield event
+                    case HostIsAway(detail=detail):
+                        yield MetricsAway(detail=detail)
+                    case SseEvent():
                         if (step := self._telemetry_step(event, where)) is not None:
                             yield step
-            except HostAway as away:
-                if not has_begun:
-                    raise
-                if not is_away:
-                    yield MetricsAway(detail=away.detail)
-                is_away = True
-            await self._pause(_RETRY_SECONDS)
 
     def _telemetry_step(self, event: SseEvent, where: str) -> MetricsStep | None:
         """What an event says; None for one that only a newer center knows. Raises what an error says."""

@@ -7,12 +7,13 @@ from typing import Any, Final
 from outrider.domain.command_types import parse_params
 from outrider.domain.errors import Invalid
 from outrider.domain.ids import CommandId, has_shape
+from outrider.engines.commands import reboots as rebooting
+from outrider.engines.commands import updates as updating
 from outrider.engines.commands.assignment import Assignment
 from outrider.engines.commands.capture import Capture
 from outrider.engines.commands.cgroups import TaskCgroups
 from outrider.engines.commands.execution import Execution, ProcessExecution
 from outrider.engines.commands.handover import ProcessHandover
-from outrider.engines.commands.reboots import Reboots, mark_of
 from outrider.engines.commands.script_folder import sweep_scripts
 from outrider.engines.commands.surroundings import Surroundings
 from outrider.engines.commands.types import (
@@ -26,6 +27,7 @@ from outrider.engines.commands.types import (
     services,
     shell,
     system_info,
+    update_agent,
 )
 from outrider.kit.clock import Clock
 
@@ -42,6 +44,7 @@ BEGIN: Final[Mapping[str, Begin]] = {
     "services": services.begin,
     "shell": shell.begin,
     "system_info": system_info.begin,
+    "update_agent": update_agent.begin,
 }
 """How each type of `domain.command_types` is done on a host."""
 
@@ -51,7 +54,7 @@ class CommandEngine:
 
     `scratch` is a private folder of the agent for scripts. `base_environment` is added to every command's
     clean environment. `cgroups` comes from `TaskCgroups.find_delegated`. `root` is where this host's own
-    files are looked for; without `reboots` none is ordered.
+    files are looked for; without `reboots` none is ordered, without `updates` none is made.
     """
 
     def __init__(
@@ -62,7 +65,8 @@ class CommandEngine:
         agent_version: str,
         base_environment: Mapping[str, str] | None = None,
         cgroups: TaskCgroups | None = None,
-        reboots: Reboots | None = None,
+        reboots: rebooting.Reboots | None = None,
+        updates: updating.Updates | None = None,
         root: Path = Path("/"),
     ) -> None:
         self._surroundings = Surroundings(
@@ -72,6 +76,7 @@ class CommandEngine:
             cgroups=cgroups,
             agent_version=agent_version,
             reboots=reboots,
+            updates=updates,
             root=root,
         )
 
@@ -101,10 +106,11 @@ class CommandEngine:
 
     def resume(self, command_id: CommandId, kept: bytes, capture: Capture) -> Execution | None:
         """Go on with a command that outlives an agent, from what it had written down; None for any other."""
-        mark = mark_of(kept)
-        if mark is None:
-            return None
-        return reboot.RebootExecution.resume(command_id, mark, capture, self._surroundings)
+        if ordered := rebooting.mark_of(kept):
+            return reboot.RebootExecution.resume(command_id, ordered, capture, self._surroundings)
+        if proposed := updating.mark_of(kept):
+            return update_agent.UpdateExecution.resume(command_id, proposed, capture, self._surroundings)
+        return None
 
     def sweep(self, keep: Collection[CommandId] = ()) -> None:
         """Remove scripts and cgroups that a killed agent left, but those of the commands in `keep`.

@@ -16,13 +16,13 @@ from outrider.domain.command_types.process import ProcessParams
 from outrider.domain.ids import CommandId
 from outrider.engines.commands.accounts import Account, find_account
 from outrider.engines.commands.environment import SEARCH_PATH, clean_environment
-from outrider.engines.commands.leftovers import ProcessRecord, record_of
+from outrider.engines.commands.leftovers import ProcessRecord
 from outrider.engines.commands.script_folder import ScriptFolder
+from outrider.engines.commands.spawning import Ends, spawn
 from outrider.engines.commands.start_errors import CannotStart
 from outrider.engines.commands.surroundings import Surroundings
 
 _SHELL: Final = "/bin/sh"
-_UMASK: Final = 0o022
 _HINTS: Final = {
     errno.E2BIG: "the arguments or the environment are more than the kernel takes; use stdin or a script",
     errno.ENOEXEC: "it is neither a program for this machine nor a script with a #! line",
@@ -186,31 +186,17 @@ def _spawn(
             for descriptor in (stdin, stdout_end, stderr_end):
                 if descriptor is not None:
                     os.fchown(descriptor, account.uid, account.gid)
-        process = subprocess.Popen(
-            [part.encode() for part in argv],
-            stdin=subprocess.DEVNULL if stdin is None else stdin,
-            stdout=stdout_end,
-            stderr=stderr_end,
-            cwd=folder,
-            env={name.encode(): value.encode() for name, value in environment.items()},
-            start_new_session=True,
-            umask=_UMASK,
-            user=account.uid if account.switch else None,
-            group=account.gid if account.switch else None,
-            extra_groups=account.groups if account.switch else None,
+        record, pidfd = spawn(
+            spec.command_id,
+            argv,
+            account=account,
+            folder=folder,
+            environment=environment,
+            ends=Ends(
+                stdin=subprocess.DEVNULL if stdin is None else stdin, stdout=stdout_end, stderr=stderr_end
+            ),
+            ours=ours,
         )
-        # From here on the pid is all that counts: the execution reaps it, not this object.
-        process.returncode = 0
-        try:
-            pidfd = os.pidfd_open(process.pid)
-        except OSError:
-            os.killpg(process.pid, signal.SIGKILL)
-            os.waitpid(process.pid, 0)
-            raise
-        ours.callback(os.close, pidfd)
-        record = record_of(spec.command_id, process.pid)
-        if record is None:
-            raise CannotStart("its process was reaped by somebody else; the agent must not ignore SIGCHLD")
         ours.pop_all()
         return StartedProcess(record=record, pidfd=pidfd, stdout=stdout, stderr=stderr)
 

@@ -6,7 +6,7 @@ with all that came of it, exactly as a shell line would be.
 
 import asyncio
 import shutil
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
@@ -15,7 +15,7 @@ from outrider.domain.command_types.process import ProcessParams
 from outrider.domain.ids import CommandId
 from outrider.domain.output import STDERR, STDOUT
 from outrider.engines.commands.assignment import Assignment
-from outrider.engines.commands.capture import Capture
+from outrider.engines.commands.capture import Capture, Sink
 from outrider.engines.commands.environment import SEARCH_PATH
 from outrider.engines.commands.execution import CANCELLED, ProcessExecution, Stop
 from outrider.engines.commands.outcome import Outcome
@@ -142,19 +142,34 @@ class Steps:
 
         Raises CannotDo when it can't be started, is ended by somebody else or writes without end.
         """
+        kept = _Kept()
+        exit_code = await self.follow(name, *arguments, into=kept)
+        return Ran(
+            name=name,
+            exit_code=exit_code,
+            stdout=bytes(kept.channels[STDOUT]),
+            stderr=bytes(kept.channels[STDERR]),
+        )
+
+    async def follow(
+        self, name: str, *arguments: str, into: Sink, environment: Mapping[str, str] | None = None
+    ) -> int:
+        """Run a program as `program` does, give what it writes to `into` as it comes, return its exit code.
+
+        `environment` is added to what it sees. Raises CannotDo as `program` does.
+        """
         self.check()
         left = self._left()
         if left <= 0:
             self._time_is_over()
             raise Stopped
-        kept = _Kept()
         spec = ProcessSpec(
             command_id=self._command_id,
             program=name,
             arguments=arguments,
-            params=ProcessParams(timeout=left, cwd="/", env=_PLAIN),
+            params=ProcessParams(timeout=left, cwd="/", env={**_PLAIN, **(environment or {})}),
         )
-        process = self._process = ProcessExecution.of(spec, kept, self._surroundings)
+        process = self._process = ProcessExecution.of(spec, into, self._surroundings)
         try:
             outcome = await process.run()
         finally:
@@ -162,14 +177,9 @@ class Steps:
         if outcome.state is CommandState.TIMED_OUT:
             self._time_is_over()
         self.check()
-        if outcome.exit_code is None or kept.fault:
+        if outcome.exit_code is None or into.fault:
             raise CannotDo(outcome.reason)
-        return Ran(
-            name=name,
-            exit_code=outcome.exit_code,
-            stdout=bytes(kept.channels[STDOUT]),
-            stderr=bytes(kept.channels[STDERR]),
-        )
+        return outcome.exit_code
 
     def _left(self) -> float:
         return self._deadline - self.clock.monotonic()

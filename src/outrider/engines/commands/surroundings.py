@@ -10,6 +10,7 @@ from outrider.kit.clock import Clock
 
 if TYPE_CHECKING:
     from outrider.engines.commands.reboots import Reboots
+    from outrider.engines.commands.updates import Updates
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +19,8 @@ class Surroundings:
 
     `scratch` is the agent's private folder for scripts; `base_environment` are the host's settings for every
     command (a proxy, a time zone); `cgroups` is None where the agent has no part of the cgroup tree. Below
-    `root` lies what tells how this host is run. Without `reboots` it is not rebooted.
+    `root` lies what tells how this host is run. Without `reboots` it is not rebooted, without `updates` its
+    agent not updated.
     """
 
     scratch: Path
@@ -27,4 +29,5 @@ class Surroundings:
     cgroups: TaskCgroups | None
     agent_version: str
     reboots: "Reboots | None" = None
+    updates: "Updates | None" = None
     root: Path = Path("/")

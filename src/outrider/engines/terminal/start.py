@@ -7,23 +7,22 @@ import fcntl
 import os
 import signal
 import struct
-import subprocess
 import termios
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Final
 
-from outrider.domain.errors import Invalid, OutriderError
+from outrider.domain.errors import Invalid
 from outrider.domain.ids import CommandId, TerminalId
 from outrider.domain.terminals import NoTerminal
 from outrider.engines.commands.accounts import Account, find_account
 from outrider.engines.commands.environment import clean_environment
-from outrider.engines.commands.leftovers import ProcessRecord, record_of
+from outrider.engines.commands.leftovers import ProcessRecord
+from outrider.engines.commands.spawning import Ends, spawn
 from outrider.engines.commands.start_errors import CannotStart
 
 _SHELL: Final = "/bin/sh"
-_UMASK: Final = 0o022
 _IUTF8: Final = 0o40000
 """From termios.h; Python has no name for it. With it a backspace takes a whole character away."""
 # The child is a session's leader without a controlling terminal; the first terminal it opens becomes that.
@@ -67,6 +66,8 @@ def start_terminal(spec: TerminalSpec, base_environment: Mapping[str, str]) -> S
         return _start(spec, account, base_environment)
     except OSError as error:
         raise NoTerminal(f"The shell could not be started: {error.strerror or error}.") from error
+    except CannotStart as error:
+        raise NoTerminal(f"The shell could not be started: {error.reason}.") from error
 
 
 def discard_terminal(started: StartedTerminal) -> None:
@@ -101,32 +102,16 @@ def _start(spec: TerminalSpec, account: Account, base_environment: Mapping[str, 
         shell = [account.login_shell, "-l"]
         if spec.command is not None:
             shell += ["-c", spec.command]
-        process = subprocess.Popen(
-            [part.encode() for part in (_SHELL, "-c", _TAKE_AND_EXEC, "sh", name, account.home, *shell)],
+        record, pidfd = spawn(
+            CommandId(spec.terminal_id),
+            [_SHELL, "-c", _TAKE_AND_EXEC, "sh", name, account.home, *shell],
+            account=account,
+            folder="/",
+            environment=environment,
             # Held open from the first moment on: a terminal that nobody has open is over for its master.
-            stdin=slave,
-            stdout=slave,
-            stderr=slave,
-            cwd="/",
-            env={key.encode(): value.encode() for key, value in environment.items()},
-            start_new_session=True,
-            umask=_UMASK,
-            user=account.uid if account.switch else None,
-            group=account.gid if account.switch else None,
-            extra_groups=account.groups if account.switch else None,
+            ends=Ends(stdin=slave, stdout=slave, stderr=slave),
+            ours=ours,
         )
-        # From here on the pid is all that counts: the terminal reaps it, not this object.
-        process.returncode = 0
-        try:
-            pidfd = os.pidfd_open(process.pid)
-        except OSError:
-            os.killpg(process.pid, signal.SIGKILL)
-            os.waitpid(process.pid, 0)
-            raise
-        ours.callback(os.close, pidfd)
-        record = record_of(CommandId(spec.terminal_id), process.pid)
-        if record is None:
-            raise _reaped()
         ours.pop_all()
         return StartedTerminal(record=record, account=account.name, pidfd=pidfd, master=master)
 
@@ -145,7 +130,3 @@ def _prepare(slave: int) -> None:
     modes = termios.tcgetattr(slave)
     modes[0] |= _IUTF8
     termios.tcsetattr(slave, termios.TCSANOW, modes)
-
-
-def _reaped() -> OutriderError:
-    return NoTerminal("Its process was reaped by somebody else; the agent must not ignore SIGCHLD.")

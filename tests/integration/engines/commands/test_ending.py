@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -21,6 +22,11 @@ Until = Callable[[Callable[[], object]], Awaitable[None]]
 
 def _left_of(begun: Begun) -> list[int]:
     return [stat.pid for stat in living_processes() if marker_of(stat.pid) == begun.id]
+
+
+def _no_start_is_undone() -> bool:
+    """Whether no thread works any more on a start that nobody waits for."""
+    return not any(thread.name.startswith("command-start") for thread in threading.enumerate())
 
 
 def _alive(pid: int) -> bool:
@@ -129,7 +135,7 @@ async def test_cancel_before_the_start(host: Host) -> None:
 
 
 @pytest.mark.parametrize("rounds", [0, 1, 2, 3, 5, 10, 30, 100])
-async def test_cancel_at_any_moment(host: Host, rounds: int) -> None:
+async def test_cancel_at_any_moment(host: Host, until: Until, rounds: int) -> None:
     """Whenever it comes while the command is starting, it ends as cancelled and nothing is left."""
     begun = host.begin("script", body="sleep 100")
     async with asyncio.TaskGroup() as group:
@@ -138,6 +144,8 @@ async def test_cancel_at_any_moment(host: Host, rounds: int) -> None:
             await asyncio.sleep(0)
         begun.execution.cancel()
     assert running.result().outcome.state is _S.CANCELLED
+    await until(_no_start_is_undone)
+    assert not _left_of(begun)
 
 
 async def test_a_cancelled_start_leaves_no_process(host: Host, until: Until) -> None:
@@ -148,6 +156,7 @@ async def test_a_cancelled_start_leaves_no_process(host: Host, until: Until) -> 
         await asyncio.sleep(0)
         begun.execution.cancel()
     await until(lambda: not _left_of(begun) and not list(host.scratch.glob("*")))
+    await until(_no_start_is_undone)
 
 
 async def test_cancel_after_the_end_changes_nothing(host: Host) -> None:
