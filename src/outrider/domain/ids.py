@@ -26,6 +26,8 @@ SilenceId = NewType("SilenceId", str)
 AlertId = NewType("AlertId", str)
 OutageId = NewType("OutageId", str)
 NoticeId = NewType("NoticeId", str)
+DeploymentId = NewType("DeploymentId", str)
+HostKeyId = NewType("HostKeyId", str)
 
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 _TIME_CHARACTERS: Final = 9
@@ -113,6 +115,16 @@ def new_notice_id(now: float) -> NoticeId:
 def new_terminal_id(now: float) -> TerminalId:
     """Make the id of a terminal opened at unix time `now`."""
     return TerminalId(f"term_{_tail(now)}")
+
+
+def new_deployment_id(now: float) -> DeploymentId:
+    """Make the id of a deployment begun at unix time `now`."""
+    return DeploymentId(f"dep_{_tail(now)}")
+
+
+def new_host_key_id(now: float) -> HostKeyId:
+    """Make the id of an SSH host key that is remembered at unix time `now`."""
+    return HostKeyId(f"hk_{_tail(now)}")
 
 
 def has_shape(text: str, prefix: str) -> bool:

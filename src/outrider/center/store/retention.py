@@ -12,6 +12,7 @@ from outrider.center.store.schema import (
     agents,
     alerts,
     commands,
+    deployments,
     dispatches,
     events,
     idempotency,
@@ -125,13 +126,15 @@ _OLD_ALERTS: Final = (
     _remove_old(silences, silences.c.ends),
     _remove_old(notices, notices.c.created),
 )
+_REMOVE_DEPLOYMENTS: Final = _remove_old(deployments, deployments.c.finished)
 
 
 class Keep(msgspec.Struct, frozen=True, kw_only=True):
     """For how many seconds things are kept."""
 
     events: float = 7 * _DAY
-    #: After a command has ended; one that has not is kept. A dispatch goes after the last of its commands.
+    #: After a command has ended; one that has not is kept. A dispatch goes after the last of its commands, a
+    #: deployment like a command.
     commands: float = 90 * _DAY
     idempotency: float = _DAY
     audit: float = 365 * _DAY
@@ -156,6 +159,7 @@ class Removed(msgspec.Struct, frozen=True, kw_only=True):
     #: Alerts, outages, silences and notices together.
     alerts: int
     terminals: int
+    deployments: int
     #: The blobs that belonged to the commands and terminals.
     blobs: tuple[str, ...]
 
@@ -219,6 +223,7 @@ class Retention:
             minutes=await self._remove_minutes(now - self._keep.minutes),
             alerts=await self._remove_alerts(now - self._keep.alerts),
             terminals=shells,
+            deployments=await self._repeat(self._removal(_REMOVE_DEPLOYMENTS, now - self._keep.commands)),
             blobs=(*blobs, *recordings),
         )
         log.info(
@@ -232,6 +237,7 @@ class Retention:
             minutes=removed.minutes,
             alerts=removed.alerts,
             terminals=removed.terminals,
+            deployments=removed.deployments,
             blobs=len(removed.blobs),
         )
         return removed

@@ -35,6 +35,7 @@ from outrider.center.store.schema.commands import (
     commands,
     idempotency,
 )
+from outrider.center.store.schema.deployments import IS_UNDER_WAY, deployments, ssh_host_keys
 from outrider.center.store.schema.dispatches import IS_UNFINISHED, dispatches
 from outrider.center.store.schema.fleet import (
     agent_details,
@@ -56,6 +57,7 @@ __all__ = [
     "IS_GOING_ON",
     "IS_OPEN",
     "IS_QUEUED",
+    "IS_UNDER_WAY",
     "IS_UNFINISHED",
     "IS_UNRESOLVED",
     "IS_WAITING",
@@ -72,6 +74,7 @@ __all__ = [
     "commands",
     "counters",
     "deliveries",
+    "deployments",
     "dispatches",
     "enrolment_keys",
     "events",
@@ -90,6 +93,7 @@ __all__ = [
     "second_factors",
     "sessions",
     "silences",
+    "ssh_host_keys",
     "terminals",
     "users",
 ]
