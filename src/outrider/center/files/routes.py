@@ -7,11 +7,12 @@ from litestar import Request, Response, Router, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, QueryParameter
 
-from outrider.center.files.download import ArchiveDownload, DownloadAnswer, FileDownload
+from outrider.center.files.download import ArchiveDownload, FileDownload
 from outrider.center.files.names import query_bytes
 from outrider.center.files.service import MOST_NAME, MOST_PATH, FileService
 from outrider.center.files.views import FileView, Listing, Uploaded
 from outrider.center.http.callers import Caller, access
+from outrider.center.http.downloads import DownloadAnswer
 from outrider.center.http.problems import documented
 from outrider.domain.errors import Unavailable
 from outrider.domain.files import MOST_LISTED

@@ -2,11 +2,9 @@
 
 import re
 from dataclasses import dataclass
-from email.utils import formatdate
 from typing import Final
 
 from outrider.domain.file_errors import RangeNotSatisfiable
-from outrider.domain.files import Opened
 
 _RANGE: Final = re.compile(r"bytes=\s*([0-9]{0,20})-([0-9]{0,20})\s*", re.IGNORECASE)
 _TAGS: Final = re.compile(r'"[^"]*"')
@@ -21,28 +19,19 @@ class Part:
     length: int
 
 
-def etag_of(opened: Opened) -> str:
-    """Return a strong validator: by the time and size of the file."""
-    return f'"{opened.modified:x}-{opened.size:x}"'
-
-
-def last_modified_of(opened: Opened) -> str:
-    """Return the time of the file as HTTP writes it."""
-    return formatdate(opened.modified / 1e9, usegmt=True)
-
-
-def part_for(opened: Opened, *, wanted: str | None, if_range: str | None, if_none_match: str | None) -> Part:
-    """Decide what of a file is answered to these three headers.
+def part_for(
+    size: int, tag: str, *, wanted: str | None, if_range: str | None, if_none_match: str | None
+) -> Part:
+    """Decide what of a file, with `size` bytes and the ETag `tag`, is answered to these three headers.
 
     A header that can't be read, several ranges, and a range of another state of the file (`if_range`) count
     for nothing: all is sent then. A time is no proof of the same state: a file can change twice within a
     second. An unchanged file is 304. Raises RangeNotSatisfiable for a range that lies
     beyond the end.
     """
-    tag = etag_of(opened)
     if if_none_match is not None and _names(if_none_match, tag):
         return Part(304, 0, 0)
-    whole = Part(200, 0, opened.size)
+    whole = Part(200, 0, size)
     if wanted is None or (if_range is not None and if_range.strip() != tag):
         return whole
     found = _RANGE.fullmatch(wanted.strip())
@@ -50,23 +39,21 @@ def part_for(opened: Opened, *, wanted: str | None, if_range: str | None, if_non
         return whole
     first, last = found.groups()
     if not first:
-        length = min(int(last), opened.size)
+        length = min(int(last), size)
         if not length:
-            raise _beyond(opened)
-        return Part(206, opened.size - length, length)
+            raise _beyond(size)
+        return Part(206, size - length, length)
     start = int(first)
     if last and int(last) < start:
         return whole
-    if start >= opened.size:
-        raise _beyond(opened)
-    end = min(int(last) + 1, opened.size) if last else opened.size
+    if start >= size:
+        raise _beyond(size)
+    end = min(int(last) + 1, size) if last else size
     return Part(206, start, end - start)
 
 
-def _beyond(opened: Opened) -> RangeNotSatisfiable:
-    return RangeNotSatisfiable(
-        f"The file has {opened.size} bytes: the range begins beyond them.", size=opened.size
-    )
+def _beyond(size: int) -> RangeNotSatisfiable:
+    return RangeNotSatisfiable(f"The file has {size} bytes: the range begins beyond them.", size=size)
 
 
 def _names(header: str, tag: str) -> bool:

@@ -1,10 +1,11 @@
-"""Promises of outrider.center.files.ranges, against RFC 9110 (sections 13.1.2, 13.1.5, 14.1 and 14.2)."""
+"""Promises of outrider.center.http.ranges, against RFC 9110 (sections 13.1.2, 13.1.5, 14.1 and 14.2)."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outrider.center.files.ranges import Part, etag_of, last_modified_of, part_for
+from outrider.center.files.validators import etag_of, last_modified_of
+from outrider.center.http.ranges import Part, part_for
 from outrider.domain.file_errors import RangeNotSatisfiable
 from outrider.domain.files import Opened
 
@@ -20,8 +21,8 @@ def asked(
     wanted: str | None, *, size: int = 1000, if_range: str | None = None, known: str | None = None
 ) -> Part:
     """Ask for a part of a file of that size."""
-    opened = Opened(size=size, modified=FILE.modified, inode=7)
-    return part_for(opened, wanted=wanted, if_range=if_range, if_none_match=known)
+    tag = etag_of(Opened(size=size, modified=FILE.modified, inode=7))
+    return part_for(size, tag, wanted=wanted, if_range=if_range, if_none_match=known)
 
 
 @given(size=sizes, first=positions, last=st.none() | positions)
