@@ -31,6 +31,7 @@ from outrider.agent.folder import AgentFolder, FolderInUse, FolderLock
 from outrider.agent.host import ThisHost
 from outrider.agent.host_streams import HostStreams
 from outrider.agent.identity import keys
+from outrider.agent.installation import Installation
 from outrider.agent.link import Link
 from outrider.agent.membership import Membership, NotAMember
 from outrider.agent.output_stream import OutputStreams
@@ -42,12 +43,14 @@ from outrider.agent.restart import RESTART_CODE, Baton, Restarter, start_again, 
 from outrider.agent.results import Results
 from outrider.agent.settings import AgentSettings, load_settings
 from outrider.agent.spool import Spool
+from outrider.agent.standing_file import StandingFile
 from outrider.agent.streams.files import FileStream
 from outrider.agent.streams.logs import LogStream
 from outrider.agent.streams.terminal import TerminalStream
 from outrider.agent.task_queue import TaskQueue
 from outrider.agent.telemetry.telemetry import Telemetry
 from outrider.agent.terminals import Terminals
+from outrider.agent.trial import TrialWatch, note_last_words
 from outrider.agent.work import CommandWork, Handover
 from outrider.domain.connection_states import ConnectionState
 from outrider.domain.ids import AgentId, DeviceId
@@ -56,6 +59,7 @@ from outrider.engines.commands.cgroups import TaskCgroups
 from outrider.engines.commands.engine import CommandEngine
 from outrider.engines.commands.power import HostPower
 from outrider.engines.commands.reboots import Reboots
+from outrider.engines.commands.updates import Updates
 from outrider.engines.files.unfinished import Unfinished
 from outrider.engines.logs.journalctl import Journal
 from outrider.engines.telemetry.machine import boot_id, machine_digest
@@ -75,16 +79,39 @@ _FOLDER_UNUSABLE: Final = 3
 def main(argv: Sequence[str], clock: Clock | None = None) -> int:
     """Run the agent until it is stopped and return its exit code; `argv` follows the program's name.
 
-    `clock` is this machine's unless another is given.
+    `clock` is this machine's unless another is given. What ends a version that is on trial is written down
+    for the launcher to tell.
     """
+    try:
+        code = _run(argv, clock or SystemClock())
+    except CannotStart as error:
+        note_last_words(os.environ, str(error))
+        return error.exit_code
+    except Exception as error:
+        note_last_words(os.environ, logs.describe_error(error))
+        raise
+    if code:
+        note_last_words(os.environ, f"it stopped by itself, with exit code {code}")
+    return code
+
+
+class CannotStart(Exception):
+    """This agent can't run as it is told to; the text says why, and has been said to whoever started it."""
+
+    def __init__(self, reason: str, *, exit_code: int) -> None:
+        super().__init__(reason)
+        self.exit_code = exit_code
+
+
+def _run(argv: Sequence[str], clock: Clock) -> int:
     if argv:
-        return _complain(
+        raise _complaint(
             f"outrider agent takes no {argv[0]!r}: it is told by OUTRIDER_* variables or a file."
         )
     try:
         settings = load_settings(os.environ)
     except ConfigError as error:
-        return _complain(str(error))
+        raise _complaint(str(error)) from error
     logs.configure(
         settings.log_level,
         format=settings.log_format,
@@ -99,18 +126,19 @@ def main(argv: Sequence[str], clock: Clock | None = None) -> int:
         log.error(  # noqa: TRY400 - the sentence says all; a trace says nothing to whom it concerns
             "the agent's folder can't be used", folder=str(folder.path), reason=str(error)
         )
-        return _FOLDER_UNUSABLE
-    daemon = Daemon(settings, folder, baton, clock or SystemClock())
+        raise CannotStart(str(error), exit_code=_FOLDER_UNUSABLE) from error
+    installation = Installation.find(os.environ)
+    daemon = Daemon(settings, folder, installation, baton, clock)
     code = asyncio.run(daemon.run())
     if code == RESTART_CODE:
         baton = Baton(lock_fd=lock.descriptor, parent_fd=daemon.parent_fd, commands=daemon.restarter.handed)
-        start_again(baton, os.environ)
+        start_again(baton, os.environ, None if installation is None else installation.launcher("run"))
     return code
 
 
-def _complain(text: str) -> int:
+def _complaint(text: str) -> CannotStart:
     sys.stderr.write(f"{text}\n")  # there is no log yet
-    return _SETTINGS_WRONG
+    return CannotStart(text, exit_code=_SETTINGS_WRONG)
 
 
 class Daemon:
@@ -119,16 +147,25 @@ class Daemon:
     name = "member"
 
     def __init__(
-        self, settings: AgentSettings, folder: AgentFolder, baton: Baton | None, clock: Clock
+        self,
+        settings: AgentSettings,
+        folder: AgentFolder,
+        installation: Installation | None,
+        baton: Baton | None,
+        clock: Clock,
     ) -> None:
         self._settings = settings
         self._folder = folder
+        self._installation = installation
         self._baton = baton
         self._clock = clock
         self._rng = random.SystemRandom()
         self._journal = Journal(str(settings.journal or ""))
         self.connection = Connection(Standing(ConnectionState.NOT_CONFIGURED))
         self.restarter = Restarter(self._clock)
+        self._trial = TrialWatch(
+            installation, self.connection, make_way=self.restarter.ask, clock=self._clock
+        )
         self.parent_fd: int | None = None
         self._start = secrets.token_hex(12)
 
@@ -143,6 +180,16 @@ class Daemon:
         os.environ.pop(PARENT_FD, None)
         os.environ.pop(ANNOUNCE_FD, None)
         root.add(self.restarter)
+        root.add(self._trial)
+        root.add(
+            StandingFile(
+                self._folder.standing,
+                self.connection,
+                version=__version__,
+                build=self._installation.build if self._installation else "",
+                clock=self._clock,
+            )
+        )
         root.add(self)
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.restarter.ask)
         notify_systemd(os.environ, "READY=1")
@@ -152,7 +199,7 @@ class Daemon:
     async def serve(self, ready: Ready) -> None:
         """Join the center where that is needed, then do its work until cancelled."""
         policy = PolicyFile(self._settings.policy)
-        host = ThisHost(policy=policy, journal=self._journal)
+        host = ThisHost(policy=policy, journal=self._journal, installation=self._installation)
         enroller = Enroller(
             self._folder, clock=self._clock, rng=self._rng, allow_plain=self._settings.allow_plain_http
         )
@@ -186,6 +233,7 @@ class Daemon:
             agent_version=__version__,
             cgroups=cgroups,
             reboots=Reboots(remember=spool.note_process, power=HostPower(), boot=boot_id),
+            updates=self._updates(spool),
         )
         work = CommandWork(engine=engine, captures=self._folder.captures, clock=clock)
         streams = OutputStreams(dial=door.stream, clock=clock, rng=self._rng)
@@ -263,6 +311,20 @@ class Daemon:
         for service in (spool, *telemetry.services, outputs, results, host_streams, link, queue, terminals):
             tree.add(service)
         return tree
+
+    def _updates(self, spool: Spool) -> Updates | None:
+        installation = self._installation
+        if installation is None:
+            return None
+        return Updates(
+            versions=installation.versions,
+            running=installation.running,
+            program=installation.launcher("fetch"),
+            environment={"OUTRIDER_HOME": str(self._settings.home.expanduser().absolute())},
+            remember=spool.note_process,
+            restart=self.restarter.ask,
+            settled=self._trial.settled,
+        )
 
     async def _who(self, agent_id: AgentId) -> Who:
         me = await keys.load_or_make(self._folder.path)

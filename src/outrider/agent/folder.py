@@ -18,6 +18,7 @@ class AgentFolder:
         self.enrolment = path / "enrolment.json"
         self.minutes = path / "minutes"
         self.center_ca = path / "center-ca.pem"
+        self.standing = path / "standing.json"
         self.terminals = path / "terminals"
         self.unfinished = path / "unfinished"
         self.lock = path / "lock"

@@ -1,6 +1,7 @@
 """This machine, in the words of the protocol."""
 
 from outrider import __version__
+from outrider.agent.installation import Installation
 from outrider.agent.policy import PolicyFile
 from outrider.agent.streams.logs import JOURNAL
 from outrider.engines.commands.possible import impossible
@@ -13,9 +14,13 @@ from outrider.protocol.messages import Facts, Readings
 class ThisHost:
     """Reads facts and load of the machine the agent runs on."""
 
-    def __init__(self, *, policy: PolicyFile, journal: Journal) -> None:
+    def __init__(
+        self, *, policy: PolicyFile, journal: Journal, installation: Installation | None = None
+    ) -> None:
+        """`installation` is what this agent belongs to; without one it can't be updated."""
         self._policy = policy
         self._journal = journal
+        self._installation = installation
         self._load = LoadMeter()
 
     @property
@@ -34,6 +39,8 @@ class ThisHost:
             architecture=host.architecture,
             ip=host.ip,
             agent_version=__version__,
+            agent_build=self._installation.build if self._installation else "",
+            agent_target=self._installation.target if self._installation else "",
             python=host.python,
             cpus=host.cpus,
             memory_bytes=host.memory_bytes,
@@ -42,7 +49,7 @@ class ThisHost:
         )
 
     def _abilities(self) -> tuple[str, ...]:
-        missing = impossible()
+        missing = impossible() | (frozenset() if self._installation else {"update_agent"})
         allowed = tuple(name for name in self._policy.current().abilities if name not in missing)
         # A host without a journal still shows its files.
         return (*allowed, JOURNAL) if "logs" in allowed and self._journal.is_there else allowed

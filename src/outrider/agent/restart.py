@@ -8,7 +8,7 @@ descriptor the variable OUTRIDER_RESTART_FD names; the lock on the folder is pas
 import asyncio
 import os
 import sys
-from collections.abc import MutableMapping
+from collections.abc import MutableMapping, Sequence
 from typing import Final, NoReturn
 
 import msgspec
@@ -85,8 +85,13 @@ class Restarter:
             log.warning("some commands do not end in time; they will be reported as interrupted")
 
 
-def start_again(baton: Baton, environ: MutableMapping[str, str]) -> NoReturn:
-    """Replace this program by a new image of itself. Raises OSError when it can't be started."""
+def start_again(
+    baton: Baton, environ: MutableMapping[str, str], program: Sequence[str] | None = None
+) -> NoReturn:
+    """Replace this program by a new image of itself, or by `program`, which becomes one.
+
+    Raises OSError when it can't be started.
+    """
     descriptor = os.memfd_create("outrider-restart", 0)
     os.write(descriptor, msgspec.msgpack.encode(baton))
     os.set_inheritable(baton.lock_fd, True)  # noqa: FBT003 - the standard library's signature
@@ -94,8 +99,8 @@ def start_again(baton: Baton, environ: MutableMapping[str, str]) -> NoReturn:
         os.set_inheritable(baton.parent_fd, True)  # noqa: FBT003 - the standard library's signature
         environ[PARENT_FD] = str(baton.parent_fd)
     environ[RESTART_FD] = str(descriptor)
-    arguments = [sys.executable, *sys.orig_argv[1:]]
-    os.execve(sys.executable, arguments, dict(environ))
+    arguments = program or [sys.executable, *sys.orig_argv[1:]]
+    os.execve(arguments[0], [*arguments], dict(environ))
 
 
 def take_baton(environ: MutableMapping[str, str]) -> Baton | None:

@@ -60,11 +60,7 @@ class CommandWork:
 
     async def end_leftovers(self, interrupted: Sequence[Interrupted]) -> frozenset[CommandId]:
         """End all that a dead process left of these commands; return those of which something still ran."""
-        records = [
-            msgspec.msgpack.decode(task.process, type=ProcessRecord)
-            for task in interrupted
-            if task.process is not None
-        ]
+        records = [record for task in interrupted if (record := _record_of(task)) is not None]
         if any(record.has_other_daemon() for record in records):
             log.warning(
                 "another agent runs these commands: its folder was copied to this one; they are left alone"
@@ -101,3 +97,14 @@ class CommandWork:
             capture = self.capture(handover.command_id)
             taken[handover.command_id] = TakenOver(self._engine.take_over(handover, capture), capture)
         return taken
+
+
+def _record_of(task: Interrupted) -> ProcessRecord | None:
+    """Read which process a command had; None when it had none, or a newer agent wrote down something else."""
+    if task.process is None:
+        return None
+    try:
+        return msgspec.msgpack.decode(task.process, type=ProcessRecord)
+    except msgspec.DecodeError as error:
+        log.warning("what was noted of a command can't be read", command=task.id, error=error)
+        return None

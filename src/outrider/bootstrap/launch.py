@@ -40,7 +40,7 @@ _USAGE: Final = 2
 def run(argv: Sequence[str], environ: MutableMapping[str, str] | None = None) -> int:
     """Become the agent: the word `run`. Returns an exit code only when there is nothing to become."""
     variables = os.environ if environ is None else environ
-    # Of a version that was on trial before this image.
+    # Of a version that was on trial in the image before this one.
     signal.alarm(0)
     layout = _layout(argv, "run", variables)
     versions = Versions(layout)
@@ -49,7 +49,7 @@ def run(argv: Sequence[str], environ: MutableMapping[str, str] | None = None) ->
     while True:
         start = _begin(versions, target)
         if start.version is not None:
-            _become(versions, start.version, variables, on_trial=start.on_trial)
+            _become(versions, start.version, variables, alarm=start.alarm)
         if _fetch(versions, target):
             continue
         pause = min(_FIRST_PAUSE * 2**attempt, _LONGEST_PAUSE) * (0.5 + random.random() / 2)  # noqa: S311 - spreads tries
@@ -135,16 +135,16 @@ def _told(outcome: trials.Outcome) -> str:
     return f"back on {outcome.previous or 'what there is'}: {outcome.version} failed: {outcome.reason}"
 
 
-def _become(versions: Versions, name: str, environ: MutableMapping[str, str], *, on_trial: bool) -> NoReturn:
+def _become(versions: Versions, name: str, environ: MutableMapping[str, str], *, alarm: int) -> NoReturn:
     layout = versions.layout
     environ[PREFIX] = str(layout.prefix)
     environ.setdefault(_HOME, str(layout.home))
     if layout.settings.exists():
         environ.setdefault(_CONFIG, str(layout.settings))
-    if on_trial:
+    if alarm:
         _log(f"trying {name}")
-        # It outlives the exec: a version that hangs is ended by the kernel.
-        signal.alarm(trials.ALARM_SECONDS)
+    # It outlives the exec: a version that hangs is ended by the kernel.
+    signal.alarm(alarm)
     sys.stdout.flush()
     sys.stderr.flush()
     program = [sys.executable, "-I", "-S", str(versions.site(name)), "agent"]

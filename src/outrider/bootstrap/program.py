@@ -14,7 +14,17 @@ from typing import Final
 
 _SHEBANG: Final = b"#!/usr/bin/env python3\n"
 _PACKAGE: Final = "outrider/bootstrap"
-_MAIN: Final = b"import sys\n\nfrom outrider.bootstrap.__main__ import main\n\nsys.exit(main())\n"
+# An old python3 is to get as far as this sentence: it can't even read the rest.
+_MAIN: Final = b"""\
+import sys
+
+if sys.version_info < (3, 11):
+    sys.exit("outrider: Python 3.11 or newer is needed; this is " + sys.version.split()[0])
+
+from outrider.bootstrap.__main__ import main
+
+sys.exit(main())
+"""
 _BARE: Final = b'"""Only as much of Outrider as a host needs before it has an agent."""\n'
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 _MODE: Final = 0o100644 << 16

@@ -10,6 +10,7 @@ host is killed between, `at_start` of what is then on disk leads on.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -22,10 +23,9 @@ STAGES: Final = (READY, BEGUN, FAILED, GOOD)
 CURRENT: Final = "current"
 PREVIOUS: Final = "previous"
 
-CONFIRM_SECONDS: Final = 60
-"""How long a new version gets to reach the center before it gives itself up."""
-ALARM_SECONDS: Final = 75
-"""After so long the kernel ends one that did not even do that."""
+PATIENCE: Final = 60.0
+"""Seconds that a new version gets to reach the center before it gives itself up, unless told otherwise."""
+_ALARM_FACTOR: Final = 1.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,15 +33,22 @@ class Trial:
     """A version that has not proved good yet; versions are named by their folders.
 
     `previous` runs again when it fails (empty: there is none). `command` is the command that asked for it.
-    `begun` is when the launcher started it, on the monotonic clock of that boot. `reason` is why it `failed`.
+    It has `patience` seconds to reach the center. `begun` is when the launcher started it, on the monotonic
+    clock of that boot. `reason` is why it `failed`.
     """
 
     version: str
     previous: str
     stage: str = READY
     command: str = ""
+    patience: float = PATIENCE
     reason: str = ""
     begun: float = 0.0
+
+    @property
+    def alarm(self) -> int:
+        """Seconds after which the kernel ends a version that did not even give itself up."""
+        return math.ceil(self.patience * _ALARM_FACTOR)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,11 +107,19 @@ Act = Point | WriteTrial | RemoveTrial | WriteOutcome
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Start:
-    """What a launcher is to do: the acts, in order; then run `version`, or fetch one when it is None."""
+    """What a launcher is to do: the acts, in order; then run `version`, or fetch one when it is None.
+
+    A version on trial is run with an `alarm` of that many seconds.
+    """
 
     acts: tuple[Act, ...]
     version: str | None
-    on_trial: bool = False
+    alarm: int = 0
+
+    @property
+    def on_trial(self) -> bool:
+        """Whether the version has not proved good yet."""
+        return self.alarm > 0
 
 
 def at_start(state: State, now: float) -> Start:
@@ -120,7 +135,7 @@ def at_start(state: State, now: float) -> Start:
         return _rolled_back(state, trial, f"{trial.version} is not there any more, or not for this Python")
     begun = replace(trial, stage=BEGUN, begun=now)
     acts = (WriteTrial(begun), Point(CURRENT, trial.version))
-    return Start(acts=acts, version=trial.version, on_trial=True)
+    return Start(acts=acts, version=trial.version, alarm=trial.alarm)
 
 
 def confirmed(trial: Trial) -> tuple[Act, ...]:
@@ -196,6 +211,6 @@ def _why(trial: Trial, now: float) -> str:
     lived = now - trial.begun
     if lived < 0:
         return "the host was restarted before it had reached the center"
-    if lived >= ALARM_SECONDS:
-        return f"it had not reached the center {ALARM_SECONDS} s after its start, and hung"
+    if lived >= trial.alarm:
+        return f"it hung: {trial.alarm} s after its start it had neither reached the center nor given up"
     return f"it ended {lived:.0f} s after its start, before it had reached the center"

@@ -14,12 +14,11 @@ import signal
 import subprocess
 import sys
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from outrider.bootstrap import durable, trials
-from outrider.bootstrap.unpack import BadArchive, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -36,11 +35,15 @@ _LOCK: Final = "versions.lock"
 _MAX_FILE: Final = 256 * 1024
 _SAID: Final = 500
 _TEXTS: Final = ("version", "build", "python", "platform")
+_KINDS: Final[dict[str, type | tuple[type, ...]]] = {"str": str, "bool": bool, "float": (int, float)}
 # What the daemon itself loads is loaded; nothing of it is run.
 _CHECK: Final = (
     "import sys;sys.path.insert(0,sys.argv.pop(1));"
     "import outrider.agent.app,outrider;print(outrider.__version__)"
 )
+
+
+Record = TypeVar("Record", trials.Trial, trials.Outcome)
 
 
 class BadVersion(Exception):
@@ -83,6 +86,14 @@ class Versions:
         """What a version says of itself. Raises BadVersion."""
         return read_manifest(self.layout.version(name))
 
+    def described(self, name: str) -> str:
+        """A version as people read it: `0.1.0 (build 0123456789ab)`."""
+        try:
+            manifest = self.manifest(name)
+        except BadVersion:
+            return name or "no version"
+        return f"{manifest['version']} (build {manifest['build']})"
+
     def fits(self, name: str, target: Target) -> bool:
         """Tell whether a version is there and made for `target`."""
         try:
@@ -93,22 +104,12 @@ class Versions:
 
     def trial(self) -> trials.Trial | None:
         """The trial that is under way; None when there is none, or nothing that can be read."""
-        said = _read(self.layout.trial)
-        names = trials.Trial.__dataclass_fields__
-        try:
-            trial = trials.Trial(**{key: value for key, value in said.items() if key in names})
-        except TypeError:
-            return None
-        return trial if trial.stage in trials.STAGES else None
+        trial = _as(trials.Trial, _read(self.layout.trial))
+        return trial if trial is not None and trial.stage in trials.STAGES else None
 
     def outcome(self) -> trials.Outcome | None:
         """How the last trial ended."""
-        said = _read(self.layout.outcome)
-        names = trials.Outcome.__dataclass_fields__
-        try:
-            return trials.Outcome(**{key: value for key, value in said.items() if key in names})
-        except TypeError:
-            return None
+        return _as(trials.Outcome, _read(self.layout.outcome))
 
     def state(self, target: Target) -> trials.State:
         """All that the trial's rules look at."""
@@ -136,14 +137,16 @@ class Versions:
         """Let `current` lead to a version: a first install, where there is nothing to go back to."""
         self.carry_out([trials.Point(trials.CURRENT, name)])
 
-    def propose(self, name: str, *, previous: str, command: str = "") -> None:
+    def propose(
+        self, name: str, *, previous: str, command: str = "", patience: float = trials.PATIENCE
+    ) -> None:
         """Have the next start of the launcher try a version, and go back to `previous` should it fail.
 
-        `command` is the id of the command that asked for it. Raises Busy or OSError.
+        It gets `patience` seconds. `command` is the command that asked for it. Raises Busy or OSError.
         """
         if self.trial() is not None:
             raise Busy("another version is being tried on this host at this moment")
-        trial = trials.Trial(version=name, previous=previous, command=command)
+        trial = trials.Trial(version=name, previous=previous, command=command, patience=patience)
         self.carry_out([trials.WriteTrial(trial)])
 
     @contextmanager
@@ -174,6 +177,9 @@ class Versions:
         Returns its name. A version that is there already is left as it is; `anew` puts it there a second
         time, under a name of its own. Raises BadArchive, BadVersion or OSError: then nothing of it is there.
         """
+        # The agent loads this module, and never unpacks anything.
+        from outrider.bootstrap.unpack import unpack  # noqa: PLC0415 - see above
+
         tell = say or _no_one
         self.layout.versions.mkdir(mode=0o755, parents=True, exist_ok=True)
         new = self.layout.versions / f"{_NEW}{secrets.token_hex(6)}"
@@ -305,20 +311,21 @@ def _read(file: Path) -> dict[str, Any]:
     return said if isinstance(said, dict) else {}
 
 
+def _as(kind: type[Record], said: dict[str, Any]) -> Record | None:
+    """Make a record of what was read; fields that a newer release added are left out. None for nonsense."""
+    known = {field.name: field.type for field in fields(kind)}
+    given = {name: value for name, value in said.items() if name in known}
+    if not all(isinstance(value, _KINDS[str(known[name])]) for name, value in given.items()):
+        return None
+    try:
+        return kind(**given)
+    except TypeError:
+        return None
+
+
 def _packed(record: dict[str, Any]) -> bytes:
     return json.dumps(record, indent=2).encode() + b"\n"
 
 
 def _no_one(_: str) -> None:
     return
-
-
-__all__ = [
-    "BadArchive",
-    "BadVersion",
-    "Busy",
-    "Versions",
-    "check",
-    "folder_name",
-    "read_manifest",
-]

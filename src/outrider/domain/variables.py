@@ -54,6 +54,7 @@ ALL: Final = frozenset(
         "PARENT_FD",
         "PEER_LISTEN",
         "POLICY",
+        "PREFIX",
         "PUBLIC_URL",
         "RESTART_FD",
         "SESSION_HOURS",

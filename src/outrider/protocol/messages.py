@@ -34,7 +34,11 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="t", omit_def
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a host says of itself; refreshed at each hello."""
+    """What a host says of itself; refreshed at each hello.
+
+    `agent_build` is the build of the bundle that the agent was installed from and `agent_target` what that is
+    for, such as `cp311-linux-x86_64`; both are empty for one that was installed in another way.
+    """
 
     hostname: ShortText
     os: ShortText
@@ -43,6 +47,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     architecture: ShortText = ""
     ip: ShortText = ""
     agent_version: ShortText = ""
+    agent_build: ShortText = ""
+    agent_target: ShortText = ""
     python: ShortText = ""
     cpus: int = 0
     memory_bytes: int = 0

@@ -42,6 +42,7 @@ from outrider.protocol.messages import (
     Started,
     Welcome,
 )
+from outrider.testing.bundle_shelf import BundleShelf
 
 _KEY_UNKNOWN: Final = 401
 _A_DAY: Final = 86_400.0
@@ -52,7 +53,7 @@ class FakeCenter:
 
     What it does with the next links is set by its attributes: `refuse_with` (a Refused), `answer_with` (an
     HTTP status instead of a link), `confirm_results` and `confirm_output` (False: keep silent), `new_spool`,
-    `begun`, `approval`, `heartbeat`, `mute` (say nothing at all on an open link).
+    `begun`, `approval`, `heartbeat`, `mute` (say nothing at all on an open link). `shelf` has its bundles.
     """
 
     def __init__(self) -> None:
@@ -77,6 +78,7 @@ class FakeCenter:
         self.live: dict[tuple[CommandId, int], bytearray] = defaultdict(bytearray)
         self.kept: dict[tuple[CommandId, int], dict[int, bytes]] = defaultdict(dict)
         self.streams_opened: list[streams.Open] = []
+        self.shelf = BundleShelf()
         self.url = ""
         self._changed = asyncio.Condition()
         self._links: list[tuple[web.WebSocketResponse, CenterLink]] = []
@@ -102,6 +104,7 @@ class FakeCenter:
         app.router.add_get("/api/agents/link", self._link)
         app.router.add_get("/api/agents/streams", self._stream)
         app.router.add_post("/api/agents/{agent_id}/report", self._report)
+        self.shelf.join(app)
         self._runner = web.AppRunner(app, shutdown_timeout=0.2, access_log=None)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", self._port)

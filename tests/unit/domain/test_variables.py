@@ -12,6 +12,7 @@ OTHERS = {
     "OUTRIDER_CONFIG": "names the settings file",
     "OUTRIDER_DEBUG": "makes the CLI show where an error came from",
     "OUTRIDER_PARENT_FD": "tells a launched program that its launcher lives",
+    "OUTRIDER_PREFIX": "tells an agent from its launcher that it is installed, and where",
     "OUTRIDER_RESTART_FD": "hands the state of a program over to its successor in place",
     "OUTRIDER_CLIENT_API_PORT": "promised by the interface contract, read by a later part of the agent",
     "OUTRIDER_EDGE_API_LISTEN": "likewise",

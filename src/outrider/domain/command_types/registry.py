@@ -17,6 +17,7 @@ from outrider.domain.command_types.service import ServiceParams
 from outrider.domain.command_types.services import ServicesParams
 from outrider.domain.command_types.shell import ShellParams
 from outrider.domain.command_types.system_info import SystemInfoParams
+from outrider.domain.command_types.update_agent import UpdateAgentParams
 from outrider.domain.errors import BadParams, UnknownType
 from outrider.domain.roles import Role
 
@@ -84,6 +85,12 @@ REGISTRY: Final[dict[str, CommandType]] = {
             params=SystemInfoParams,
             role=Role.OPERATOR,
             summary="Report facts about the host.",
+        ),
+        CommandType(
+            name="update_agent",
+            params=UpdateAgentParams,
+            role=Role.ADMIN,
+            summary="Replace the agent by another version, and go back if it does not prove good.",
         ),
     )
 }
