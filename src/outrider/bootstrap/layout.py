@@ -94,6 +94,16 @@ class Layout:
         return self.prefix / "installed.json"
 
     @property
+    def downloads(self) -> Path:
+        """Where bundles come in; empty when nothing does."""
+        return self.prefix / "downloads"
+
+    @property
+    def versions_lock(self) -> Path:
+        """Held by whoever installs or removes versions."""
+        return self.prefix / "versions.lock"
+
+    @property
     def keeper_lock(self) -> Path:
         """Held by the background keeper, whose process id is in it."""
         return self.prefix / "keeper.lock"
@@ -127,6 +137,11 @@ class Layout:
     def log(self) -> Path:
         """The agent's log where no systemd takes it."""
         return self.home / "agent.log"
+
+    @property
+    def keeper_log(self) -> Path:
+        """What the keeper and a launcher under it have to say."""
+        return self.home / "keeper.log"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
