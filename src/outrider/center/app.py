@@ -25,6 +25,9 @@ from outrider.center.announcement import Announcement, FirstUser
 from outrider.center.audit.routes import router as audit_routes
 from outrider.center.audit.service import AuditService
 from outrider.center.blobs import Blobs, open_blobs
+from outrider.center.bundles.kept import KeptBundles
+from outrider.center.bundles.routes import router as bundle_routes
+from outrider.center.bundles.service import BundleService
 from outrider.center.bus import open_bus
 from outrider.center.commands.agent_side import AgentSide
 from outrider.center.commands.commands import Commands
@@ -171,6 +174,9 @@ class Center:
             snapshot_of=self.telemetry.latest.of,
             forget_terminals=self.terminals.forget,
         )
+        self.bundles = BundleService(
+            KeptBundles(store, blobs, clock), clock, home=settings.home.expanduser()
+        )
         self.dispatches = Dispatches(store, self.commands, self.presence, clock, self.tasks)
         self.schedules = ScheduleService(store, self.dispatches.service, clock)
         self.alerts = Alerts(store, self.presence, clock, sealer, public_url=settings.public_url)
@@ -231,6 +237,7 @@ class Center:
             self.schedules,
             *self.alerts.services,
             self.terminals,
+            self.bundles,
             self.retention,
         )
         for service in services:
@@ -242,6 +249,7 @@ class Center:
             **self.commands.handed,
             **self.dispatches.handed,
             "fleet": self.fleet,
+            "bundles": self.bundles,
             "schedules": self.schedules,
             "alerts": self.alerts.service,
             "terminals": self.terminals,
@@ -258,6 +266,7 @@ class Center:
             access_routes(),
             fleet_routes(),
             target_routes(),
+            bundle_routes(),
             command_routes(),
             dispatch_routes(),
             schedule_routes(),

@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 
 from outrider.center.commands import rows, steps
+from outrider.center.fleet.approval import approval_of
 from outrider.center.fleet.link_writes import Arrived
 from outrider.center.link.hub import Hub
 from outrider.center.link.open_link import OpenLink
@@ -104,7 +105,7 @@ class Delivery:
         if link is None or link.renewing:
             return
         async with self._store.read() as conn:
-            if await rows.approval_of(conn, agent_id) is not Approval.APPROVED:
+            if await approval_of(conn, agent_id) is not Approval.APPROVED:
                 return
             waiting = [row for row in await rows.active(conn, agent_id) if row.state is CommandState.QUEUED]
         wanted = [steps.Step(id=row.id, state=CommandState.SENT) for row in waiting]

@@ -11,6 +11,7 @@ from msgspec import Meta
 from outrider.center.commands import rows, steps
 from outrider.center.commands.delivery import Delivery, order_of
 from outrider.center.commands.reports import Report, TakeReports
+from outrider.center.fleet.approval import approval_of
 from outrider.center.fleet.link_writes import OPEN_LINKS, Arrival, Heard
 from outrider.center.fleet.presence import Presence
 from outrider.center.link.hub import Hub
@@ -158,7 +159,7 @@ class PollingService:
 
     async def _offer(self, agent_id: AgentId, acknowledged: list[CommandId]) -> list[Order]:
         async with self._store.read() as conn:
-            if await rows.approval_of(conn, agent_id) is not Approval.APPROVED:
+            if await approval_of(conn, agent_id) is not Approval.APPROVED:
                 return []
             waiting = [
                 row

@@ -123,14 +123,6 @@ async def agent_exists(conn: Connection, agent_id: AgentId) -> bool:
     return found.scalar_one_or_none() is not None
 
 
-async def approval_of(conn: Connection, agent_id: AgentId) -> Approval | None:
-    """Find what an administrator has said of an agent."""
-    found = (
-        await conn.execute(sa.select(agents.c.approval).where(agents.c.id == agent_id))
-    ).scalar_one_or_none()
-    return None if found is None else Approval(found)
-
-
 async def channels_in_pieces(conn: Connection, command_id: CommandId) -> frozenset[int]:
     """Say which of a command's streams are kept in pieces."""
     return frozenset(row[0] for row in await _HAS_PIECES.all(conn, command=command_id))

@@ -9,6 +9,7 @@ import msgspec
 
 from outrider.center.blobs import Blobs
 from outrider.center.fleet import keys, rows, targets, writes
+from outrider.center.fleet.approval import approval_of
 from outrider.center.fleet.presence import Presence
 from outrider.center.link.hub import Hub
 from outrider.center.link.open_link import OpenLink
@@ -26,7 +27,7 @@ from outrider.domain.enrolment import (
     is_agent_key,
     new_enrolment_key,
 )
-from outrider.domain.errors import Conflict, Invalid, OutriderError, Throttled, Unauthenticated
+from outrider.domain.errors import Conflict, Forbidden, Invalid, OutriderError, Throttled, Unauthenticated
 from outrider.domain.ids import AgentId, KeyId, TerminalId
 from outrider.domain.tags import parse_tags
 from outrider.kit import logs
@@ -194,6 +195,17 @@ class FleetService:
             raise Unauthenticated(f"The enrolment key is malformed: {error}.") from None
         async with self._store.read() as conn:
             return await keys.vouch(conn, key.id, hash_secret(key.secret), now=self._clock.time())
+
+    async def recognise(self, agent_id: str, key: str) -> AgentId:
+        """Check the key that an agent shows, approved or not yet.
+
+        Raises `Unauthenticated`, `NotFound` or `Forbidden`, the last also when the agent was declined.
+        """
+        known = await self._presence.admit(agent_id, key)
+        async with self._store.read() as conn:
+            if await approval_of(conn, known) is Approval.DECLINED:
+                raise Forbidden("This agent was declined.")
+        return known
 
     # --- agents that join
 

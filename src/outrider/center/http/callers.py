@@ -104,13 +104,18 @@ async def authorise(connection: ASGIConnection[Any, Any, Any, Any], handler: Bas
     if "\0" in connection.scope["path"] or b"%00" in connection.scope["query_string"]:
         # No text here holds a NUL, and PostgreSQL takes none, not even to look for it.
         raise Invalid("The address holds a NUL character.")
-    if isinstance(needed, Open):
-        return
+    if not isinstance(needed, Open):
+        await require(connection, needed)
+
+
+async def require(connection: ASGIConnection[Any, Any, Any, Any], needed: Role) -> Caller:
+    """Find the caller by token, who must have at least the role. Raises `Unauthenticated` or `Forbidden`."""
     caller = await identify(connection)
-    if caller.must_change_password and not handler.opt.get(WHILE_PASSWORD_IS_DUE):
+    if caller.must_change_password and not connection.route_handler.opt.get(WHILE_PASSWORD_IS_DUE):
         raise PasswordChangeRequired("Choose a new password first: POST /api/password.")
     if not caller.role.covers(needed):
         raise Forbidden(f"This takes the role {needed.value}; {caller.username} is {caller.role.value}.")
+    return caller
 
 
 async def identify(connection: ASGIConnection[Any, Any, Any, Any]) -> Caller:
