@@ -7,6 +7,7 @@ import random
 import socket
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 import uvloop
@@ -32,6 +33,8 @@ from outrider.center.bus import open_bus
 from outrider.center.commands.agent_side import AgentSide
 from outrider.center.commands.commands import Commands
 from outrider.center.commands.routes import router as command_routes
+from outrider.center.deploy.deploy import Deploy
+from outrider.center.deploy.routes import router as deploy_routes
 from outrider.center.dispatches.dispatches import Dispatches
 from outrider.center.dispatches.routes import router as dispatch_routes
 from outrider.center.files.routes import router as file_routes
@@ -51,6 +54,10 @@ from outrider.center.http.entry import Entry
 from outrider.center.http.event_streams import EventStreams
 from outrider.center.http.server import Listener
 from outrider.center.http.upgrades import Upgrades
+from outrider.center.joining.lines import install_lines
+from outrider.center.joining.outward import Outward
+from outrider.center.joining.routes import router as joining_routes
+from outrider.center.joining.service import Joining
 from outrider.center.link.endpoint import PATH, STREAMS_PATH, LinkEndpoint
 from outrider.center.link.host_streams import HostStreams
 from outrider.center.link.hub import Hub
@@ -162,6 +169,7 @@ class Center:
             recording=RecordingMode(settings.terminal_recording),
             idle=settings.terminal_idle_minutes * 60,
         )
+        self.outward = Outward(settings.public_url, authority.chain_pem() if authority else b"")
         self.fleet = FleetService(
             store,
             self.presence,
@@ -173,10 +181,11 @@ class Center:
             on_barred=self.host_streams.end_all,
             snapshot_of=self.telemetry.latest.of,
             forget_terminals=self.terminals.forget,
+            install_lines=partial(install_lines, self.outward),
         )
-        self.bundles = BundleService(
-            KeptBundles(store, blobs, clock), clock, home=settings.home.expanduser()
-        )
+        self.joining = Joining(self.fleet, self.outward, clock)
+        self.bundles = BundleService(KeptBundles(store, blobs, clock), clock, home=settings.home.expanduser())
+        self.deploy = Deploy(settings, store, self.fleet, self.presence, self.bundles, authority, clock)
         self.dispatches = Dispatches(store, self.commands, self.presence, clock, self.tasks)
         self.schedules = ScheduleService(store, self.dispatches.service, clock)
         self.alerts = Alerts(store, self.presence, clock, sealer, public_url=settings.public_url)
@@ -235,6 +244,7 @@ class Center:
             *self.commands.services,
             self.dispatches.runner,
             self.schedules,
+            self.deploy.service,
             *self.alerts.services,
             self.terminals,
             self.bundles,
@@ -248,7 +258,9 @@ class Center:
             **self.access.handed,
             **self.commands.handed,
             **self.dispatches.handed,
+            **self.deploy.handed,
             "fleet": self.fleet,
+            "joining": self.joining,
             "bundles": self.bundles,
             "schedules": self.schedules,
             "alerts": self.alerts.service,
@@ -266,9 +278,11 @@ class Center:
             access_routes(),
             fleet_routes(),
             target_routes(),
+            joining_routes(),
             bundle_routes(),
             command_routes(),
             dispatch_routes(),
+            deploy_routes(),
             schedule_routes(),
             alert_routes(),
             file_routes(),
@@ -368,6 +382,8 @@ async def _run(settings: CenterSettings, environ: Mapping[str, str], clock: Cloc
                 return open_authority(settings, home, clock, sealer).issue_server(names(settings, tls))
 
             renewal = CertificateRenewal(issue, context, certificate, clock)
+        center.deploy.reach.listeners = listeners
+        center.outward.listeners = listeners
         tree = Supervisor("center", clock=clock)
         parent = inherited_descriptor(environ, PARENT_FD)
         if parent is not None:

@@ -110,7 +110,7 @@ class CenterSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     bus_url: Annotated[str, Meta(description="Bus for several replicas. Empty: chosen by the store.")] = ""
     session_hours: Annotated[float, Meta(gt=0, le=24 * 365, description="How long a sign-in lasts.")] = 24.0
     events_days: Annotated[float, Meta(gt=0, description="How long events are kept.")] = 7.0
-    commands_days: Annotated[float, Meta(gt=0, description="How long ended commands are kept.")] = 90.0
+    commands_days: Annotated[float, Meta(gt=0, description="How long ended commands and deployments are kept.")] = 90.0
     alerts_days: Annotated[
         float, Meta(gt=0, description="How long alerts that are over, and notices, are kept.")
     ] = 90.0
@@ -134,6 +134,9 @@ class CenterSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     terminal_idle_minutes: Annotated[
         float, Meta(ge=0, description="Minutes without typing after which a terminal ends. 0: never.")
     ] = 0.0
+    deploy_keys: Annotated[
+        str, Meta(description="The one folder whose key files a deployment over SSH may name.")
+    ] = "~/.ssh"
     oidc: OidcSettings = msgspec.field(default_factory=OidcSettings)
     heartbeat: Annotated[
         float, Meta(ge=0.2, le=300, description="Seconds between an agent's heartbeats.")

@@ -21,7 +21,7 @@ from typing import Any, ClassVar, Final
 
 import msgspec
 
-from outrider.domain import errors, file_errors, terminals
+from outrider.domain import deployments, errors, file_errors, host_keys, terminals
 
 
 class CenterAway(errors.Unavailable):
@@ -99,6 +99,15 @@ _BY_CODE: Final[dict[str, type[errors.OutriderError]]] = {
         terminals.TooManyTerminals,
         terminals.TerminalTaken,
         terminals.TerminalOver,
+        host_keys.BadHostKey,
+        deployments.SshKeyUnusable,
+        deployments.SshDenied,
+        deployments.SudoDenied,
+        deployments.HostKeyRefused,
+        deployments.DeployUnderWay,
+        deployments.DeployCancelled,
+        deployments.DeployInterrupted,
+        deployments.DeployFailed,
         errors.NoSpace,
         errors.HostFault,
         errors.StreamLost,

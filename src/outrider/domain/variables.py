@@ -24,6 +24,7 @@ ALL: Final = frozenset(
         "CONFIG",
         "DATABASE_URL",
         "DEBUG",
+        "DEPLOY_KEYS",
         "EDGE_API_LISTEN",
         "ENROLMENT_KEY",
         "EVENTS_DAYS",

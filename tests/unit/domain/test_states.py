@@ -16,6 +16,7 @@ from outrider.domain.connection_states import (
     HostStatus,
     status_of,
 )
+from outrider.domain.deployments import DEPLOYMENT, DeploymentState
 from outrider.domain.transitions import TransitionRefused, Transitions
 from outrider.protocol.link import LINK, LinkState
 
@@ -39,6 +40,14 @@ TABLES: Final[list[tuple[type[Enum], Transitions[Any], dict[str, str]]]] = [
         Approval,
         APPROVAL,
         {"pending": "approved declined", "approved": "declined", "declined": "approved"},
+    ),
+    (
+        DeploymentState,
+        DEPLOYMENT,
+        {
+            "waiting": "running failed cancelled interrupted",
+            "running": "deployed failed cancelled interrupted",
+        },
     ),
     (
         LinkState,

@@ -161,6 +161,7 @@ class Listener:
         self._trusted_proxies = trusted_proxies
         self._head_within = head_within
         self.address = address
+        self.is_secure = context is not None
         self.name = f"listener {'https' if context else 'http'} {address.host}:{address.port}"
 
     async def serve(self, ready: Ready) -> None:

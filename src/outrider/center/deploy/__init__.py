@@ -1,0 +1,1 @@
+"""Deployments: the agent is brought to hosts over SSH."""
