@@ -42,7 +42,7 @@ def new_key(
     as_json: AsJson = False,
     where: Where | None = None,
 ) -> None:
-    """Make an enrolment key. It is shown this once, alone on standard output."""
+    """Make an enrolment key, shown this once, alone on standard output; beside it the line for the host."""
     count = _read_uses(uses)
     seconds = parse_duration(ttl, "--ttl")
 
@@ -58,11 +58,20 @@ def new_key(
         return
     sys.stdout.write(made.key + "\n")
     sys.stdout.flush()
-    if sys.stderr.isatty():
-        sys.stderr.write(
-            f"\nThe key ends {until(made.expires)}. On the new host:\n\n"
-            f"    OUTRIDER_CENTER_URL={url} OUTRIDER_ENROLMENT_KEY={made.key} outrider agent\n"
-        )
+    sys.stderr.write(_how_to_join(made, url))
+
+
+def _how_to_join(made: NewEnrolmentKey, url: str) -> str:
+    install = made.install
+    told = f"\nThe key ends {until(made.expires)}."
+    if install is None or install.curl is None:
+        note = f" {install.note}" if install is not None and install.note else ""
+        by_hand = f"OUTRIDER_CENTER_URL={url} OUTRIDER_ENROLMENT_KEY={made.key} outrider agent"
+        return f"{told}{note}\nWhere outrider is installed already:\n\n    {by_hand}\n"
+    lines = f"{told} On the new host, as root:\n\n{install.curl}\n"
+    if install.python is not None:
+        lines += f"\nWhere there is no curl:\n\n{install.python}\n"
+    return f"{lines}\n{install.note}\n" if install.note else lines
 
 
 def _read_uses(text: str) -> int | None:

@@ -178,10 +178,24 @@ class EnrolmentKeyFacts(msgspec.Struct, frozen=True, kw_only=True):
     revoked: bool = False
 
 
+class InstallLines(msgspec.Struct, frozen=True, kw_only=True):
+    """Lines to paste on a host that is to join: with `curl`, or where that is missing with `python` alone.
+
+    Both are None when hosts can't reach the center; `note` says why, or what else to know.
+    """
+
+    url: str | None = None
+    curl: str | None = None
+    python: str | None = None
+    note: str = ""
+
+
 class NewEnrolmentKey(EnrolmentKeyFacts, frozen=True, kw_only=True):
     """An enrolment key that was just made. `key` is shown this once."""
 
     key: str
+    install: InstallLines | None = None
+    """How a host joins with it."""
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,11 +8,11 @@ import sqlalchemy as sa
 
 from outrider.center.store.connection import Connection
 from outrider.center.store.rows import as_struct
-from outrider.center.store.schema import enrolment_keys
+from outrider.center.store.schema import agent_details, agents, enrolment_keys
 from outrider.center.store.writer import Transaction
 from outrider.domain.actors import Actor
 from outrider.domain.errors import NotFound, Unauthenticated
-from outrider.domain.ids import KeyId
+from outrider.domain.ids import AgentId, KeyId
 
 
 class NewKey(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,6 +85,27 @@ async def vouch(conn: Connection, key_id: str, secret_hash: bytes, *, now: float
     if row.uses is not None and row.used >= row.uses:
         raise Unauthenticated("This enrolment key is used up; make a new one with `outrider keys new`.")
     return row
+
+
+async def joined_with(conn: Connection, key_id: str, secret_hash: bytes, *, now: float) -> dict[AgentId, str]:
+    """List the agents that have joined with a key, and their addresses, also when it is used up by now.
+
+    Empty for a key that is unknown, revoked or too old.
+    """
+    query = (
+        sa.select(enrolment_keys.c.secret_hash, agents.c.id, agents.c.ip)
+        .join(agent_details, agent_details.c.enrolment_key_id == enrolment_keys.c.id)
+        .join(agents, agents.c.id == agent_details.c.agent_id)
+        .where(
+            enrolment_keys.c.id == key_id,
+            sa.not_(enrolment_keys.c.revoked),
+            sa.or_(enrolment_keys.c.expires.is_(None), enrolment_keys.c.expires > now),
+        )
+    )
+    rows = await conn.execute(query)
+    return {
+        AgentId(row.id): row.ip for row in rows if hmac.compare_digest(bytes(row.secret_hash), secret_hash)
+    }
 
 
 async def spend(tx: Transaction, key_id: str, secret_hash: bytes) -> KeyRow:

@@ -191,6 +191,27 @@ async def agent_with_device(conn: Connection, device_id: str) -> DeviceOwner | N
     return None if row is None else DeviceOwner(id=AgentId(row.agent_id), key_hash=bytes(row.key_hash))
 
 
+class KeyOwner(msgspec.Struct, frozen=True, kw_only=True):
+    """The agent that a key belongs to."""
+
+    id: AgentId
+    label: str
+    approval: Approval
+
+
+async def agent_with_key(conn: Connection, key_hash: bytes) -> KeyOwner | None:
+    """Find the agent whose key has this hash."""
+    query = (
+        sa.select(agents.c.id, agents.c.label, agents.c.approval)
+        .join(agent_details, agent_details.c.agent_id == agents.c.id)
+        .where(agent_details.c.key_hash == key_hash)
+    )
+    row = (await conn.execute(query)).one_or_none()
+    if row is None:
+        return None
+    return KeyOwner(id=AgentId(row.id), label=row.label, approval=Approval(row.approval))
+
+
 async def linked_agents(conn: Connection, replica: str) -> list[tuple[AgentId, int]]:
     """List the agents whose link `replica` is said to hold, with the fence of that link."""
     rows = await conn.execute(sa.select(agents.c.id, agents.c.link_epoch).where(agents.c.linked == replica))

@@ -11,6 +11,7 @@ from outrider.center.blobs import Blobs
 from outrider.center.fleet import keys, rows, targets, writes
 from outrider.center.fleet.approval import approval_of
 from outrider.center.fleet.presence import Presence
+from outrider.center.joining.lines import InstallLines
 from outrider.center.link.hub import Hub
 from outrider.center.link.open_link import OpenLink
 from outrider.center.security.proof import device_id_of, verify_enrolment
@@ -102,6 +103,8 @@ class MadeKey(msgspec.Struct, frozen=True, kw_only=True):
     approve: bool
     uses: int | None
     expires: float | None
+    #: How a host joins with it.
+    install: InstallLines
 
 
 class FleetService:
@@ -120,12 +123,14 @@ class FleetService:
         snapshot_of: Callable[[AgentId], tuple[dict[str, Any], float] | None],
         on_barred: Callable[[AgentId, str], None],
         forget_terminals: Callable[[Sequence[TerminalId]], Awaitable[None]],
+        install_lines: Callable[[str], InstallLines],
     ) -> None:
         """Take the parts; `pins` are those of the center's CA, empty without TLS.
 
         `on_approved` sends what has waited for an agent that may work from now on; `on_barred` ends what is
         under way with one that may not any more, and is told why. `snapshot_of` gives a host's newest
-        snapshot and the seconds since it came. `forget_terminals` removes recordings.
+        snapshot and the seconds since it came. `forget_terminals` removes recordings. `install_lines` writes
+        what a host runs to join with a key.
         """
         self._store = store
         self._presence = presence
@@ -137,6 +142,7 @@ class FleetService:
         self._on_barred = on_barred
         self._forget_terminals = forget_terminals
         self._snapshot_of = snapshot_of
+        self._install_lines = install_lines
         self._failures: KeyedLimiter[str] = KeyedLimiter(0.2, 20, clock, max_keys=10_000)
 
     # --- enrolment keys
@@ -164,14 +170,16 @@ class FleetService:
             by=by,
         )
         row = await self._store.writer.submit(keys.MAKE_KEYS, new)
+        text = key.format()
         return MadeKey(
             id=row.id,
-            key=key.format(),
+            key=text,
             label=row.label,
             tags=row.tags,
             approve=row.approve,
             uses=row.uses,
             expires=row.expires,
+            install=self._install_lines(text),
         )
 
     async def list_keys(self) -> list[keys.KeyRow]:
@@ -195,6 +203,30 @@ class FleetService:
             raise Unauthenticated(f"The enrolment key is malformed: {error}.") from None
         async with self._store.read() as conn:
             return await keys.vouch(conn, key.id, hash_secret(key.secret), now=self._clock.time())
+
+    async def has_joined_with(self, text: str, *, address: str) -> bool:
+        """Tell whether an agent at `address` has joined with this enrolment key, used up by now or not.
+
+        False for a key that is unknown, revoked or too old.
+        """
+        try:
+            key = EnrolmentKey.parse(text)
+        except MalformedEnrolmentKey:
+            return False
+        async with self._store.read() as conn:
+            joined = await keys.joined_with(conn, key.id, hash_secret(key.secret), now=self._clock.time())
+        links = [self._hub.get(agent_id) for agent_id in joined]
+        return address in {*joined.values(), *(link.address for link in links if link is not None)}
+
+    async def owner_of(self, key: str) -> rows.KeyOwner:
+        """Find the agent that an agent key belongs to. Raises `Unauthenticated` for a dead key."""
+        async with self._store.read() as conn:
+            owner = await rows.agent_with_key(conn, hash_agent_key(key))
+        if owner is None:
+            raise Unauthenticated("No agent has this key (any more).")
+        if owner.approval is Approval.DECLINED:
+            raise Unauthenticated("The agent with this key was declined.")
+        return owner
 
     async def recognise(self, agent_id: str, key: str) -> AgentId:
         """Check the key that an agent shows, approved or not yet.
