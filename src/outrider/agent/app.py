@@ -37,6 +37,7 @@ from outrider.agent.membership import Membership, NotAMember
 from outrider.agent.output_stream import OutputStreams
 from outrider.agent.outputs import Outputs
 from outrider.agent.policy import PolicyFile
+from outrider.agent.profile import AgentProfile
 from outrider.agent.reception import Reception, Who
 from outrider.agent.reports import Reports
 from outrider.agent.restart import RESTART_CODE, Baton, Restarter, start_again, take_baton
@@ -47,6 +48,7 @@ from outrider.agent.standing_file import StandingFile
 from outrider.agent.streams.files import FileStream
 from outrider.agent.streams.logs import LogStream
 from outrider.agent.streams.terminal import TerminalStream
+from outrider.agent.tags import AgentTags
 from outrider.agent.task_queue import TaskQueue
 from outrider.agent.telemetry.telemetry import Telemetry
 from outrider.agent.terminals import Terminals
@@ -168,6 +170,9 @@ class Daemon:
         )
         self.parent_fd: int | None = None
         self._start = secrets.token_hex(12)
+        self._center_time = CenterTime(clock)
+        self._profile = AgentProfile.load(folder.profile)
+        self._tags = AgentTags.load(folder.tags, center_now=self._center_time.now)
 
     async def run(self) -> int:
         """Run the tree until a signal or a verdict ends it; returns the exit code."""
@@ -223,7 +228,8 @@ class Daemon:
             raise NotAMember("this host is not enrolled")
         clock = self._clock
         who = await self._who(record.agent_id)
-        center_time = CenterTime(clock)
+        center_time = self._center_time
+        await self._tags.belong_to(record.agent_id)
         spool = Spool(self._folder.spool, record.agent_id, clock)
         cgroups = TaskCgroups.find_delegated()
         terminals = Terminals(self._folder.terminals, clock=clock, cgroups=cgroups)
@@ -290,6 +296,8 @@ class Daemon:
             results=results,
             streams=host_streams,
             telemetry=telemetry,
+            profile=self._profile,
+            tags=self._tags,
             connection=self.connection,
             center_time=center_time,
             clock=clock,
@@ -304,6 +312,7 @@ class Daemon:
             capture_of=work.capture,
             clock=clock,
         )
+        self._tags.speak_with(link)
         link.hears_with(reception)
         self.restarter.looks_after(queue, work, link)
         # Stopped in reverse order: the commands end first, while the link still tells of it.

@@ -18,6 +18,8 @@ class AgentFolder:
         self.enrolment = path / "enrolment.json"
         self.minutes = path / "minutes"
         self.center_ca = path / "center-ca.pem"
+        self.profile = path / "profile.json"
+        self.tags = path / "tags.json"
         self.standing = path / "standing.json"
         self.terminals = path / "terminals"
         self.unfinished = path / "unfinished"

@@ -9,8 +9,10 @@ from outrider.agent.center_time import CenterTime
 from outrider.agent.connection import Connection
 from outrider.agent.host_streams import HostStreams
 from outrider.agent.outputs import Outputs
+from outrider.agent.profile import AgentProfile
 from outrider.agent.results import Results
 from outrider.agent.spool import Spool
+from outrider.agent.tags import AgentTags
 from outrider.agent.task_queue import TaskQueue
 from outrider.agent.telemetry.telemetry import Telemetry
 from outrider.domain.connection_states import Approval, ConnectionState
@@ -27,9 +29,11 @@ from outrider.protocol.messages import (
     Hello,
     MinutesTaken,
     OutputConfirmed,
+    Profile,
     Readings,
     ResultsConfirmed,
     StreamWanted,
+    Tags,
     Watch,
     Welcome,
 )
@@ -75,6 +79,8 @@ class Reception:
         results: Results,
         streams: HostStreams,
         telemetry: Telemetry,
+        profile: AgentProfile,
+        tags: AgentTags,
         connection: Connection,
         center_time: CenterTime,
         clock: Clock,
@@ -90,6 +96,8 @@ class Reception:
         self._results = results
         self._streams = streams
         self._telemetry = telemetry
+        self._profile = profile
+        self._tags = tags
         self._connection = connection
         self._center_time = center_time
         self._clock = clock
@@ -148,6 +156,7 @@ class Reception:
         self._queue.resume_saying()
         self._outputs.link_opened()
         self._results.link_opened()
+        self._tags.link_opened()
 
     def measured(self, *, asked: float, answered: float, center: float) -> None:
         """Take in a measurement of the center's clock."""
@@ -166,6 +175,10 @@ class Reception:
                 self._telemetry.taken(numbers)
             case ApprovalChanged(approval=approval):
                 await self._judged(approval)
+            case Profile():
+                await self._profile.heard(message)
+            case Tags():
+                await self._tags.heard(message)
             case StreamWanted():
                 self._streams.wanted(message)
             case _:

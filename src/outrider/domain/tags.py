@@ -8,6 +8,9 @@ from outrider.domain.errors import Invalid
 
 MAX_TAGS: Final = 64
 MAX_VALUE: Final = 255
+HOST: Final = "host"
+CENTER: Final = "center"
+"""Who owns a value: whoever wrote it last."""
 _WORD: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/-]{0,63}")
 _NAME: Final = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 _RESERVED: Final = frozenset({"AGENT_NAME", "AGENT_ID"})
@@ -38,6 +41,16 @@ def parse_tag(text: str) -> str:
             f"The value of tag {name} must be printable and up to {MAX_VALUE} characters.", field="tags"
         )
     return f"{name}={value}"
+
+
+def parse_pair(name: str, value: str) -> tuple[str, str]:
+    """Return the name and value of a NAME=value tag as they are stored. Raises `Invalid`."""
+    stored, _, kept = parse_tag(f"{name}={value}").partition("=")
+    if stored != name.upper():
+        raise Invalid(
+            f"The tag name {name[:80]!r} must be letters, digits and _, a letter first.", field="tags"
+        )
+    return stored, kept
 
 
 def parse_tags(tags: Iterable[str]) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ Offset = Annotated[int, Meta(ge=0, le=2**53)]
 Channel = Literal[1, 2]
 """1 is stdout, 2 is stderr."""
 ShortText = Annotated[str, Meta(max_length=4096)]
+TagText = Annotated[str, Meta(max_length=512)]
 SomeTags = Annotated[tuple[Annotated[str, Meta(max_length=512)], ...], Meta(max_length=64)]
 
 
@@ -182,6 +183,28 @@ class Minutes(Message, frozen=True, kw_only=True, tag="minutes"):
     optional: bool = False
 
 
+class TagWrite(msgspec.Struct, frozen=True, array_like=True):
+    """A tag that was set on the host. `value` None removes it.
+
+    `at` is when, in milliseconds of the center's unix time; `number` counts the host's writes.
+    """
+
+    name: TagText
+    value: TagText | None
+    at: Annotated[int, Meta(ge=0, le=2**53)]
+    number: Annotated[int, Meta(ge=0, le=2**53)]
+
+
+class TagsSet(Message, frozen=True, kw_only=True, tag="tags_set"):
+    """Tags that were set on the host and that the center has not taken; said again on each link until it has.
+
+    Answered with `Tags`. Said with `optional`: a center that does not know it passes over it.
+    """
+
+    writes: Annotated[tuple[TagWrite, ...], Meta(max_length=256)]
+    optional: bool = False
+
+
 class FactsChanged(Message, frozen=True, kw_only=True, tag="facts"):
     """The host's facts are no longer those of the hello."""
 
@@ -284,6 +307,37 @@ class Removed(Message, frozen=True, kw_only=True, tag="removed"):
     detail: str
 
 
+class TagValue(msgspec.Struct, frozen=True, array_like=True):
+    """A tag as the center has settled it: `owner` is `host` or `center`; a greater `version` is later."""
+
+    name: TagText
+    value: TagText
+    owner: TagText
+    version: Annotated[int, Meta(ge=0, le=2**53)]
+
+
+class Tags(Message, frozen=True, kw_only=True, tag="tags"):
+    """All NAME=value tags of this agent, after each link and each change.
+
+    The host's writes up to the number `taken` are settled in it. Said with `optional`.
+    """
+
+    tags: Annotated[tuple[TagValue, ...], Meta(max_length=256)]
+    taken: int = 0
+    optional: bool = False
+
+
+class Profile(Message, frozen=True, kw_only=True, tag="profile"):
+    """The settings that this agent's profile comes to, after each link and each change; said with `optional`.
+
+    `version` grows with the center's history; what is said last counts.
+    """
+
+    version: int
+    params: dict[str, str]
+    optional: bool = False
+
+
 class StreamWanted(Message, frozen=True, kw_only=True, tag="stream"):
     """Dial a stream: `kind` says what it carries, `request` what is wanted of it, `token` opens it once."""
 
@@ -293,7 +347,7 @@ class StreamWanted(Message, frozen=True, kw_only=True, tag="stream"):
     request: msgspec.Raw
 
 
-FromAgent = Hello | Heartbeat | Accepted | Started | Output | Finished | Minutes | FactsChanged
+FromAgent = Hello | Heartbeat | Accepted | Started | Output | Finished | Minutes | TagsSet | FactsChanged
 FromCenter = (
     Welcome
     | Refused
@@ -308,6 +362,8 @@ FromCenter = (
     | ApprovalChanged
     | Removed
     | StreamWanted
+    | Tags
+    | Profile
 )
 
 MAX_FRAME: Final = 1024 * 1024

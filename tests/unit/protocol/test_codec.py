@@ -62,6 +62,7 @@ def _value(annotation: Any) -> st.SearchStrategy[Any]:
         bool: st.booleans(),
         bytes: st.binary(max_size=200),
         dict[str, Any]: st.dictionaries(texts, json_values, max_size=3),
+        dict[str, str]: st.dictionaries(texts, texts, max_size=3),
         msgspec.Raw: json_values.map(msgspec.msgpack.encode).map(msgspec.Raw),
         CommandState: st.sampled_from(CommandState),
         Approval: st.sampled_from(Approval),
