@@ -49,6 +49,11 @@ TEST_PACKAGES: Final = (
         lambda: shutil.which("curl") is not None,
     ),
     Package(
+        "systemd",
+        "the unit of an installed agent is verified by systemd's own program",
+        lambda: shutil.which("systemd-analyze") is not None,
+    ),
+    Package(
         "debootstrap",
         "agents are installed on a bare Debian host that is made for it",
         lambda: shutil.which("debootstrap") is not None,

@@ -118,6 +118,7 @@ async def test_an_open_route_has_its_own_rules(api: Api, method: str, path: str)
         ("GET", "/api/oidc/{name}/callback"): 404,
         ("POST", "/api/oidc/exchange"): 400,
         ("POST", "/api/agents/enrol"): 400,
+        ("GET", "/api/agents/install-script"): 401,
         ("POST", "/api/agents/{agent_id}/report"): 401,
         ("GET", "/api/ca"): 404,
         ("GET", "/schema/{path}"): 404,
