@@ -17,6 +17,7 @@ import ssl
 import threading
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from io import RawIOBase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import SplitResult, urlencode, urlsplit
@@ -161,26 +162,23 @@ def download(
 
     What a try before this one had got is gone on with. `say(bytes so far, size)` is called as it comes; what
     waits between tries is `pause(seconds)`. When the center stays away, what came is kept for the next try.
-    Raises CenterAway, CenterUntrusted, CenterRefused or WrongBytes, and OSError for the disk.
+    Raises CenterAway, CenterUntrusted, CenterRefused or WrongBytes, and OSError for the disk: then nothing is
+    kept, because it may be what fills the disk.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     part = folder / f"{offered.digest}{_PARTIAL}"
     wait = pause or _pause
     resumed = part.exists()
-    try:
+    _fetch_all(door, offered, part, say or _no_one, wait)
+    if not _is_right(part, offered) and resumed:
+        # What was there from before may be what is wrong with it.
+        part.unlink()
         _fetch_all(door, offered, part, say or _no_one, wait)
-        if not _is_right(part, offered) and resumed:
-            # What was there from before may be what is wrong with it.
-            part.unlink()
-            _fetch_all(door, offered, part, say or _no_one, wait)
-        if not _is_right(part, offered):
-            part.unlink()
-            raise WrongBytes(
-                f"what came of {offered.name} is not what was offered: its SHA-256 is not {offered.digest}"
-            )
-    except OSError:
-        part.unlink(missing_ok=True)
-        raise
+    if not _is_right(part, offered):
+        part.unlink()
+        raise WrongBytes(
+            f"what came of {offered.name} is not what was offered: its SHA-256 is not {offered.digest}"
+        )
     whole = folder / offered.digest
     part.replace(whole)
     return whole
@@ -251,18 +249,26 @@ def _fetch_on(door: Door, offered: Offer, part: Path, got: int, say: Callable[[i
             # It would rather begin anew.
             part.unlink()
             got = 0
-        with part.open("ab") as file:
+        with part.open("ab", buffering=0) as file:
             os.fchmod(file.fileno(), 0o600)
             while piece := _piece(answer, door.url):
                 got += len(piece)
                 if got > offered.size:
                     raise WrongBytes(f"more than the offered {offered.size} bytes came of {offered.name}")
-                file.write(piece)
+                _write(file, piece, part)
                 say(got, offered.size)
-            file.flush()
-            os.fsync(file.fileno())
     if got < offered.size:
         raise CenterAway(f"{door.url} ended the download after {got} of {offered.size} bytes")
+
+
+def _write(file: RawIOBase, piece: bytes, part: Path) -> None:
+    left = memoryview(piece)
+    try:
+        while left:
+            left = left[file.write(left) or 0 :]
+    except OSError:
+        part.unlink()
+        raise
 
 
 def _is_right(part: Path, offered: Offer) -> bool:

@@ -83,6 +83,9 @@ def fetch(argv: Sequence[str], environ: Mapping[str, str] | None = None) -> int:
     except (fetching.CannotFetch, center.NotEnrolled, Busy) as error:
         _say("failed", str(error))
         return 1
+    except BrokenPipeError:
+        # The agent that asked for it is gone; what has come is kept for the next one that asks.
+        return 1
     _say("done", "in place", name=fetched.name, version=fetched.version, build=fetched.build)
     return 0
 
