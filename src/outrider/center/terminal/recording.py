@@ -6,11 +6,11 @@ recorded twice.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from enum import StrEnum
 from typing import Final
 
-from outrider.center.blobs import Blobs
+from outrider.center.blobs import BlobMissing, Blobs
 from outrider.center.terminal.asciicast import Asciicast
 from outrider.kit.clock import Clock
 
@@ -162,8 +162,19 @@ async def merge(blobs: Blobs, terminal_id: str) -> str | None:
     return whole
 
 
-async def read(blobs: Blobs, keys: list[str]) -> AsyncIterator[bytes]:
-    """Read blobs one after the other."""
+async def read(blobs: Blobs, keys: list[str]) -> AsyncGenerator[bytes, None]:
+    """Read a recording's parts, or the whole, to the end; also while the parts are being put together.
+
+    Raises BlobMissing when the recording is removed meanwhile.
+    """
+    given = 0
     for key in keys:
-        async for piece in blobs.get(key):
-            yield piece
+        try:
+            async for piece in blobs.get(key):
+                given += len(piece)
+                yield piece
+        except BlobMissing:
+            # The whole stands before a part goes, and has the same bytes.
+            async for piece in blobs.get(f"{key.rpartition('/')[0]}/{_WHOLE}", start=given):
+                yield piece
+            return

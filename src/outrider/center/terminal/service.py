@@ -368,7 +368,7 @@ class TerminalService:
         await self._store.writer.submit(
             NOTE_READINGS, Reading(terminal_id=row.id, username=row.username, by=caller.actor)
         )
-        return _generate(self._blobs, keys)
+        return read(self._blobs, keys)
 
     async def forget(self, terminal_ids: Sequence[TerminalId]) -> None:
         """Remove the recordings of terminals that are gone with their host; open windows are closed first."""
@@ -486,8 +486,3 @@ async def _attached(stream: OpenStream) -> Attached:
     if attached is None:
         raise TerminalOver("The host has closed the terminal at once.")
     return attached
-
-
-async def _generate(blobs: Blobs, keys: list[str]) -> AsyncGenerator[bytes, None]:
-    async for piece in read(blobs, keys):
-        yield piece

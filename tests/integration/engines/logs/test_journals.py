@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -268,7 +268,8 @@ async def test_one_that_always_dies_is_an_error(journal_files: JournalFiles, chi
         next_line = tasks.start("next line", log.line())
         while not next_line.done():
             for pid in children():
-                os.kill(pid, signal.SIGKILL)
+                with suppress(ProcessLookupError):  # it was reaped meanwhile
+                    os.kill(pid, signal.SIGKILL)
             await clock.advance(0.1)
         with pytest.raises(HostFault, match="again and again"):
             await next_line

@@ -80,6 +80,22 @@ async def test_putting_together_may_be_cut_off(blobs: Blobs) -> None:
     assert (await text(blobs, [whole_key("term_1")]))[0] == "all"
 
 
+async def test_it_is_read_while_it_is_put_together(blobs: Blobs) -> None:
+    """A reader who began with the parts goes on in the whole: no byte is missing, none comes twice."""
+    made = recording(blobs)
+    await made.begin(columns=80, rows=24, term="x", title="x")
+    for number in range(3):
+        await made.shown(number * 4, b"%03d " % number)
+        await made.flush()
+    parts = await parts_of(blobs, "term_1")
+    expected = [piece async for piece in read(blobs, parts)]
+    reading = read(blobs, parts)
+    got = [await anext(reading)]
+    assert await merge(blobs, "term_1") == whole_key("term_1")
+    got += [piece async for piece in reading]
+    assert b"".join(got) == b"".join(expected)
+
+
 async def test_a_recording_is_bounded_as_it_is_written(blobs: Blobs) -> None:
     """Sizes and what JSON makes longer count, too, and over cuts; a marker says so once."""
     made = recording(blobs, limit=100_000)
