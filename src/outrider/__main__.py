@@ -30,7 +30,7 @@ def _center(words: Sequence[str]) -> int:
     try:
         from outrider.center.app import main as center
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] == "outrider":
+        if error.name is None or error.name.startswith("outrider.center."):
             raise
         sys.stderr.write(
             f"outrider: the center's parts are not installed ({error.name} is missing): "

@@ -121,16 +121,25 @@ def open_blobs(url: str | None, *, home: Path) -> Blobs:
     None is the folder `blobs` in the home folder. S3's credentials come from where its tools look for them
     (`AWS_ACCESS_KEY_ID` and the like). Raises BlobsUrlRefused, naming what is supported.
     """
+    folder = folder_of(url, home=home)
+    return _open_bucket(urlsplit(url or "")) if folder is None else _open_folder(folder)
+
+
+def folder_of(url: str | None, *, home: Path) -> Path | None:
+    """The local folder behind the setting, in which each blob is a file named by its key; None for a bucket.
+
+    Raises BlobsUrlRefused, naming what is supported.
+    """
     if not url:
-        return _open_folder(home / "blobs")
+        return home / "blobs"
     parts = urlsplit(url)
     match parts.scheme:
         case "file":
             if parts.netloc not in {"", "localhost"} or not parts.path.startswith("/") or parts.query:
                 raise BlobsUrlRefused(f"{url!r} is no local folder: write file:///folder")
-            return _open_folder(Path(unquote(parts.path)))
+            return Path(unquote(parts.path))
         case "s3":
-            return _open_bucket(parts)
+            return None
         case scheme:
             raise BlobsUrlRefused(
                 f"blobs can't be kept at {scheme or url!r}: write file:///folder or s3://bucket/prefix",

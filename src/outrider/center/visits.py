@@ -18,12 +18,13 @@ async def reset_password(
     settings: CenterSettings, username: str, *, password: str | None, remove_totp: bool, by: Actor
 ) -> Opened:
     """Let a user of this center in again; see `open_account`. Raises StoreUnusable where no center is."""
-    async with _visited(settings) as store:
+    async with visited(settings) as store:
         return await open_account(store, username, password=password, remove_totp=remove_totp, by=by)
 
 
 @asynccontextmanager
-async def _visited(settings: CenterSettings) -> AsyncIterator[Store]:
+async def visited(settings: CenterSettings) -> AsyncIterator[Store]:
+    """Open the center's store for the block, its writer running. Raises StoreUnusable where no center is."""
     home = settings.home.expanduser()
     if not settings.database_url and not await asyncio.to_thread((home / FILE).exists):
         raise StoreUnusable(

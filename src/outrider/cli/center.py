@@ -1,4 +1,4 @@
-"""`outrider center`: for the owner of its machine: back it up, restore it, let people in.
+"""`outrider center`: for the owner of its machine: back it up, restore it, let people in, make bundles.
 
 It works on the center's own data and needs no sign-in: who may read that data is the owner.
 """
@@ -6,30 +6,20 @@ It works on the center's own data and needs no sign-in: who may read that data i
 from __future__ import annotations
 
 import asyncio
-import os
-import pwd
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 from cyclopts import Parameter
 
+from outrider.cli import center_bundle
 from outrider.cli.app import make_app
-from outrider.domain.actors import Actor, ActorKind
+from outrider.cli.owner import DatabaseUrl, Home, owner, say, settings_of
 from outrider.domain.errors import Invalid
-from outrider.kit.config import ConfigError
 
 if TYPE_CHECKING:
     from cyclopts import App
 
-    from outrider.center.settings import CenterSettings
-
-Home = Annotated[
-    Path | None, Parameter(help="The center's data folder; else OUTRIDER_HOME or the usual one.")
-]
-DatabaseUrl = Annotated[
-    str | None, Parameter(help="Its database; else OUTRIDER_DATABASE_URL, or SQLite in the data folder.")
-]
 PassphraseFile = Annotated[
     Path | None, Parameter(help="File with the passphrase that seals the backup, alone on its first line.")
 ]
@@ -45,6 +35,7 @@ def command() -> App:
     app.command(backup)
     app.command(restore)
     app.command(reset_password, name="reset-password")
+    app.command(center_bundle.command(), name="bundle")
     return app
 
 
@@ -60,7 +51,7 @@ def backup(
 
     The file holds every secret of the center: keep it where nobody else reads it, or seal it.
     """
-    settings = _settings(home, database_url)
+    settings = settings_of(home, database_url)
     passphrase = _passphrase(passphrase_file)
     from outrider.center.backup.take import take
     from outrider.kit.clock import SystemClock
@@ -70,17 +61,17 @@ def backup(
             file,
             settings,
             clock=SystemClock(),
-            by=_owner("outrider center backup"),
+            by=owner("outrider center backup"),
             passphrase=passphrase,
-            say=_say,
+            say=say,
         )
     )
     for key in taken.manifest.missing:
-        _say(f"a blob was deleted meanwhile: {key}")
+        say(f"a blob was deleted meanwhile: {key}")
     sealed = "sealed" if passphrase is not None else "not sealed: it holds the center's keys"
     sys.stdout.write(f"Wrote {file} ({taken.size / _MEGABYTE:.1f} MB, {sealed}).\n")
     if settings.master_key:
-        _say("the master key is a setting of yours (master_key) and not in the backup: keep it apart")
+        say("the master key is a setting of yours (master_key) and not in the backup: keep it apart")
 
 
 def restore(
@@ -97,7 +88,7 @@ def restore(
     Agents see that it is older than what they have seen; nothing they did is done again. Everybody has to
     sign in anew.
     """
-    settings = _settings(home, database_url)
+    settings = settings_of(home, database_url)
     passphrase = _passphrase(passphrase_file)
     from outrider.center.backup import restore as restoring
     from outrider.kit.clock import SystemClock
@@ -107,16 +98,16 @@ def restore(
             file,
             settings,
             clock=SystemClock(),
-            by=_owner("outrider center restore"),
+            by=owner("outrider center restore"),
             passphrase=passphrase,
             replace=replace,
-            say=_say,
+            say=say,
         )
     )
     if restored.aside:
-        _say(f"what was there before is in {settings.home / restored.aside}")
+        say(f"what was there before is in {settings.home / restored.aside}")
     if settings.master_key:
-        _say("OUTRIDER_MASTER_KEY is set here: it must be the one that the backup's center had")
+        say("OUTRIDER_MASTER_KEY is set here: it must be the one that the backup's center had")
     sys.stdout.write(f"Restored the center of {restored.manifest.header.host} into {settings.home}.\n")
 
 
@@ -135,7 +126,7 @@ def reset_password(
 
     The user is enabled; their sessions and API tokens end.
     """
-    settings = _settings(home, database_url)
+    settings = settings_of(home, database_url)
     password = sys.stdin.readline().rstrip("\r\n") if password_stdin else None
     from outrider.center.visits import reset_password as reset
 
@@ -145,36 +136,15 @@ def reset_password(
             user,
             password=password,
             remove_totp=remove_totp,
-            by=_owner("outrider center reset-password"),
+            by=owner("outrider center reset-password"),
         )
     )
     if not password_stdin:
         sys.stdout.write(f"{opened.password}\n")
         sys.stdout.flush()
-    _say(f"{opened.username} signs in with it and then chooses another")
+    say(f"{opened.username} signs in with it and then chooses another")
     if opened.totp:
-        _say("the second factor is still asked for: --remove-totp takes it away")
-
-
-def _settings(home: Path | None, database_url: str | None) -> CenterSettings:
-    """Read the center's settings as the center would. Raises Invalid."""
-    environ = dict(os.environ)
-    if home is not None:
-        environ["OUTRIDER_HOME"] = str(home)
-    if database_url is not None:
-        environ["OUTRIDER_DATABASE_URL"] = database_url
-    try:
-        from outrider.center.settings import read_settings
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] == "outrider":
-            raise
-        raise Invalid(
-            f"The center's parts are not installed ({error.name} is missing): install outrider[center]."
-        ) from None
-    try:
-        return read_settings(environ)
-    except ConfigError as error:
-        raise Invalid(str(error)) from error
+        say("the second factor is still asked for: --remove-totp takes it away")
 
 
 def _passphrase(file: Path | None) -> bytes | None:
@@ -188,17 +158,3 @@ def _passphrase(file: Path | None) -> bytes | None:
     if not passphrase:
         raise Invalid(f"{file} is empty: it must hold the passphrase on its first line.")
     return passphrase
-
-
-def _owner(word: str) -> Actor:
-    """Say who acts: an account of this machine, not a user of the center."""
-    try:
-        name = pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        name = str(os.getuid())
-    return Actor(kind=ActorKind.CENTER, id="center", name=f"{name} on the center's machine", via=word)
-
-
-def _say(line: str) -> None:
-    sys.stderr.write(f"outrider: {line}\n")
-    sys.stderr.flush()

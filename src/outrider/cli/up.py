@@ -12,7 +12,7 @@ from cyclopts import Parameter
 
 from outrider.cli.app import make_app
 from outrider.cli.child_program import STOP_SECONDS, ChildProgram
-from outrider.cli.machine_of_one import MachineOfOne
+from outrider.cli.owner import require_center
 from outrider.domain.errors import Invalid
 from outrider.domain.places import default_data_folder
 from outrider.kit import logs
@@ -21,6 +21,8 @@ from outrider.kit.supervise import Supervisor, run_until_signalled
 
 if TYPE_CHECKING:
     from cyclopts import App
+
+    from outrider.cli.machine_of_one import MachineOfOne
 
 _PROGRAM: Final = (sys.executable, "-m", "outrider")
 
@@ -49,6 +51,9 @@ def up(
     center. It is not joined again once it was deleted there. Ctrl-C stops both. Every other setting of the
     center and the agent can be given as an OUTRIDER_ variable.
     """
+    require_center()
+    from outrider.cli.machine_of_one import MachineOfOne
+
     folder = (home or default_data_folder()).expanduser().absolute()
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -107,9 +107,12 @@ class KeptBundles:
         if stored.digest != row.digest:
             await self._blobs.delete(blob)
             raise BadBundle("The archive changed while it was stored: try again.")
-        return await self._store.writer.submit(
+        kept = await self._store.writer.submit(
             writes.FINISH_BUNDLES, writes.Stored(row=row, blob=blob, by=by)
         )
+        if origin is Origin.INSTALLATION:
+            await self._remove_old_own(row.target, by)
+        return kept
 
     def read(self, row: BundleRow, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
         """Give a bundle's bytes from `start` up to and without `end`, in small pieces."""
@@ -123,7 +126,7 @@ class KeptBundles:
             await self._blobs.delete(row.archive_blob)
         return row
 
-    async def remove_old_own(self, target: BundleTarget, *, by: Actor) -> None:
+    async def _remove_old_own(self, target: BundleTarget, by: Actor) -> None:
         """Remove all but the newest few bundles of the center's own installation, also where agents run them.
 
         Nobody asked for them, and hosts have their own copies.

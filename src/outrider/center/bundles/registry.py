@@ -201,10 +201,10 @@ def _refused(said: str, target: BundleTarget, glibc: Glibc) -> NoRegistry | NoWh
             "changed it. Nothing was made.",
             package=changed[1],
         )
-    if _UNREACHED.search(said):
+    if unreached := next((line for line in said.splitlines() if _UNREACHED.search(line)), None):
         return NoRegistry(
-            "The package registry can't be reached from here. Where it is: pip's own settings (pip config, "
-            f"PIP_INDEX_URL) or --index-url. pip says: {_last(said)}"
+            "The package registry can't be reached. It is where pip's own settings say (pip config, "
+            f"PIP_INDEX_URL), or --index-url. pip says: {unreached[:300]}"
         )
     if missing := _NO_MATCH.search(said):
         return _no_wheel(missing[1], target, glibc)
@@ -214,8 +214,8 @@ def _refused(said: str, target: BundleTarget, glibc: Glibc) -> NoRegistry | NoWh
 def _no_wheel(package: str, target: BundleTarget, glibc: Glibc) -> NoWheel:
     older = "" if target.is_musl else f" that runs on glibc {as_text(glibc)} (--glibc takes a newer one)"
     return NoWheel(
-        f"The registry has no wheel of {package} for {target}{older}: agents can't run there, or pip looks "
-        "at an incomplete mirror.",
+        f"Where pip looks there is no wheel of {package} for {target}{older}: agents can't run there, or it "
+        "looks at an incomplete mirror.",
         package=package,
     )
 

@@ -161,7 +161,6 @@ class BundleService:
                 by=CENTER,
                 fingerprint=fingerprint,
             )
-        await self._kept.remove_old_own(self._target, by=CENTER)
 
 
 async def views_of(kept: KeptBundles) -> list[BundleView]:
