@@ -13,7 +13,7 @@ CENTER: Final = "center"
 """Who owns a value: whoever wrote it last."""
 _WORD: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/-]{0,63}")
 _NAME: Final = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
-_RESERVED: Final = frozenset({"AGENT_NAME", "AGENT_ID"})
+RESERVED: Final = frozenset({"AGENT_NAME", "AGENT_ID"})
 
 
 def parse_tag(text: str) -> str:
@@ -34,7 +34,7 @@ def parse_tag(text: str) -> str:
         raise Invalid(
             f"The tag name {name[:80]!r} must be letters, digits and _, a letter first.", field="tags"
         )
-    if name in _RESERVED:
+    if name in RESERVED:
         raise Invalid(f"The tag name {name} is reserved; choose another.", field="tags")
     if len(value) > MAX_VALUE or not value.isprintable():
         raise Invalid(

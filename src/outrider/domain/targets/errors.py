@@ -1,4 +1,4 @@
-"""What can be wrong with a target, told with the place in its text."""
+"""What can be wrong with an expression, told with the place in its text."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -9,10 +9,8 @@ _SHOWN: Final = 60
 """How many characters are shown on each side of the place."""
 
 
-class InvalidTarget(Invalid):
-    """A target expression that can't be read. `fields`: position (from 0), length, expected."""
-
-    code = "invalid_target"
+class MisreadExpression(Invalid):
+    """An expression that can't be read. `fields`: position (from 0), length, expected."""
 
     def __init__(
         self, reason: str, text: str, *, position: int, length: int = 1, expected: Sequence[str] = ()
@@ -25,6 +23,12 @@ class InvalidTarget(Invalid):
             length=length,
             expected=list(expected),
         )
+
+
+class InvalidTarget(MisreadExpression):
+    """A target expression that can't be read."""
+
+    code = "invalid_target"
 
 
 class EmptyTarget(Invalid):

@@ -11,24 +11,20 @@ A comma binds tightest: it joins a list that stands for one thing, so that `tag:
 out both. Words of the language are taken in capitals too; quotes make any text a name.
 """
 
-from collections.abc import Callable
-from typing import Final
+from typing import ClassVar, Final
 
 from outrider.domain.connection_states import HostStatus
 from outrider.domain.errors import Invalid
 from outrider.domain.ids import AgentId, has_shape
 from outrider.domain.tags import parse_tag
-from outrider.domain.targets.errors import InvalidTarget
+from outrider.domain.targets.errors import InvalidTarget, MisreadExpression
 from outrider.domain.targets.expression import (
-    ENDS_A_WORD,
-    And,
     Everyone,
     Expression,
     Id,
     InGroup,
     Name,
     NameGlob,
-    Not,
     Or,
     Os,
     Standing,
@@ -38,22 +34,14 @@ from outrider.domain.targets.expression import (
     quoted,
 )
 from outrider.domain.targets.globs import MalformedGlob, has_wildcard, parse_glob
+from outrider.domain.targets.grammar import OPERATORS, Grammar, shown
 from outrider.kit.nearest import nearest
 
 MAX_LENGTH: Final = 65_536
 """Characters of an expression: two thousand ids fit."""
-MAX_DEPTH: Final = 32
-"""How deeply `not` and parentheses may be nested."""
-MAX_TERMS: Final = 128
-"""How many terms that are not plain ids or names."""
-MAX_PARTS: Final = 256
-"""How many conditions: operators and terms; the ids and names of one list are one lookup."""
-MAX_NAME: Final = 255
 
 _PREFIXES: Final = ("tag", "group", "os", "status")
 _TERM: Final = ("all", "a name", "tag:", "group:", "os:", "status:", "not", "(")
-_AFTER: Final = ("and", "or", ",", "the end")
-_OPERATORS: Final = {"&": "and", "&&": "and", "|": "or", "||": "or", "!": "not", "+": "or"}
 
 
 def parse(text: str) -> Expression:
@@ -61,56 +49,16 @@ def parse(text: str) -> Expression:
     return _Parser(text).whole()
 
 
-class _Parser:
-    def __init__(self, text: str) -> None:
-        self._text = text
-        self._at = 0
-        self._depth = 0
-        self._terms = 0
+class _Parser(Grammar):
+    fault: ClassVar[type[MisreadExpression]] = InvalidTarget
+    max_length = MAX_LENGTH
+    too_long = "A target has at most {:,} characters; put the hosts into a group or tag them."
+    too_many = "More than {} terms that are not plain names; put the hosts into a group."
+    too_much = "More than {} conditions; join names by commas (`not a,b,c`), or put the hosts into a group."
+    between = "`and`, `or` or a comma"
+    after: ClassVar[tuple[str, ...]] = ("and", "or", ",", "the end")
 
-    def whole(self) -> Expression:
-        if len(self._text) > MAX_LENGTH:
-            reason = (
-                f"A target has at most {MAX_LENGTH:,} characters; put the hosts into a group or tag them."
-            )
-            raise InvalidTarget(reason, self._text, position=MAX_LENGTH, expected=("the end",))
-        for position, character in enumerate(self._text):
-            if not character.isprintable() and character not in "\t\r\n":
-                raise self._fault("This character can't be printed.", position)
-        expression = self._expression()
-        if self._at < len(self._text):
-            raise self._unexpected()
-        if _conditions(expression) > MAX_PARTS:
-            reason = (
-                f"More than {MAX_PARTS} conditions; join names by commas (`not a,b,c`), or put the hosts"
-                " into a group."
-            )
-            raise self._fault(reason, 0, len(self._text))
-        return expression
-
-    # --- the grammar, loosest first
-
-    def _expression(self) -> Expression:
-        operands = self._joined("or", lambda: self._joined("and", self._negation, And), Or)
-        self._skip_space()
-        return operands
-
-    def _joined(self, word: str, operand: Callable[[], Expression], kind: type[And | Or]) -> Expression:
-        found = [operand()]
-        while self._keyword(word):
-            found.append(operand())
-        return found[0] if len(found) == 1 else kind(tuple(found))
-
-    def _negation(self) -> Expression:
-        start = self._at
-        if not self._keyword("not"):
-            return self._list()
-        self._enter(start)
-        operand = self._negation()
-        self._depth -= 1
-        return Not(operand)
-
-    def _list(self) -> Expression:
+    def _operand(self) -> Expression:
         found = [self._primary()]
         self._skip_space()
         while self._text.startswith(",", self._at):
@@ -118,67 +66,6 @@ class _Parser:
             found.append(self._primary())
             self._skip_space()
         return found[0] if len(found) == 1 else Or(tuple(found))
-
-    def _primary(self) -> Expression:
-        self._skip_space()
-        start = self._at
-        if not self._text.startswith("(", start):
-            return self._term()
-        self._enter(start)
-        self._at += 1
-        inside = self._expression()
-        if not self._text.startswith(")", self._at):
-            if self._at < len(self._text):
-                raise self._unexpected(")")
-            raise self._fault("This ( is never closed; add a ).", start, expected=(")",))
-        self._at += 1
-        self._depth -= 1
-        return inside
-
-    def _enter(self, position: int) -> None:
-        self._depth += 1
-        if self._depth > MAX_DEPTH:
-            reason = f"Parentheses and `not` are nested more than {MAX_DEPTH} deep; write it simpler."
-            raise self._fault(reason, position)
-
-    # --- words
-
-    def _skip_space(self) -> None:
-        while self._at < len(self._text) and self._text[self._at].isspace():
-            self._at += 1
-
-    def _word_end(self, start: int) -> int:
-        end = start
-        while end < len(self._text) and self._text[end] not in ENDS_A_WORD and not self._text[end].isspace():
-            end += 1
-        return end
-
-    def _keyword(self, word: str) -> bool:
-        self._skip_space()
-        end = self._word_end(self._at)
-        if self._text[self._at : end].casefold() != word:
-            return False
-        self._at = end
-        return True
-
-    def _unexpected(self, *expected: str) -> InvalidTarget:
-        """Make the error for what stands where an expression could only go on or end."""
-        end = self._word_end(self._at)
-        found = self._text[self._at : end] or self._text[self._at]
-        if found == ")":
-            return self._fault("This ) closes nothing; remove it.", self._at, expected=_AFTER)
-        meant = _OPERATORS.get(found) or nearest(found, ("and", "or"))
-        reason = (
-            f"{_shown(found)} is not an operator; did you mean `{meant}`?"
-            if meant
-            else f"Two terms follow each other; put `and`, `or` or a comma before {_shown(found)}."
-        )
-        return self._fault(reason, self._at, len(found), expected=(*expected, *_AFTER))
-
-    def _fault(
-        self, reason: str, position: int, length: int = 1, expected: tuple[str, ...] = ()
-    ) -> InvalidTarget:
-        return InvalidTarget(reason, self._text, position=position, length=length, expected=expected)
 
     # --- terms
 
@@ -233,11 +120,11 @@ class _Parser:
             raise self._not_a_name(word, start)
         return NameGlob(word)
 
-    def _not_a_name(self, word: str, start: int) -> InvalidTarget:
+    def _not_a_name(self, word: str, start: int) -> MisreadExpression:
         if word.startswith("!"):
             return self._fault("Write `not` instead of `!`.", start, expected=_TERM)
-        if word in _OPERATORS:
-            reason = f"`{_OPERATORS[word]}` is the word for {word}; and a term is missing before it."
+        if word in OPERATORS:
+            reason = f"`{OPERATORS[word]}` is the word for {word}; and a term is missing before it."
             return self._fault(reason, start, len(word), expected=_TERM)
         if "=" in word:
             return self._fault(
@@ -259,7 +146,7 @@ class _Parser:
                 f"A name with a colon is written in quotes: {quoted(word[:80])}"
             )
             raise self._fault(
-                f"There is no prefix {_shown(prefix)}; {hint}",
+                f"There is no prefix {shown(prefix)}; {hint}",
                 start,
                 len(prefix) + 1,
                 expected=tuple(f"{each}:" for each in _PREFIXES),
@@ -313,7 +200,7 @@ class _Parser:
         except ValueError:
             meant = nearest(rest, words)
             hint = f"did you mean `{meant}`?" if meant else f"it is one of {', '.join(words)}."
-            reason = f"{_shown(rest)} is not a status; {hint}"
+            reason = f"{shown(rest)} is not a status; {hint}"
             raise self._fault(reason, start, len(rest), expected=tuple(words)) from None
 
     # --- values
@@ -336,94 +223,3 @@ class _Parser:
         self._at = end
         self._refuse_quote(end)
         return word
-
-    def _quoted(self, what: str, *, may_be_empty: bool = False) -> str:
-        start = self._at
-        mark = self._text[start]
-        content: list[str] = []
-        at = start + 1
-        while at < len(self._text) and self._text[at] != mark:
-            at += self._text[at] == "\\"
-            content.append(self._text[at : at + 1])
-            at += 1
-        if at >= len(self._text):
-            raise self._fault(f"This {mark} is never closed.", start, expected=(mark,))
-        text = "".join(content)
-        if not text.isprintable():
-            raise self._fault("A line can't end within quotes.", start, at + 1 - start)
-        if not text and not may_be_empty:
-            raise self._fault(f"Between these quotes, {what} is missing.", start, 2, expected=(what,))
-        self._check_length(text, start)
-        self._at = at + 1
-        end = self._word_end(self._at)
-        if end > self._at:
-            raise self._fault(
-                "A space is missing after the closing quote.", self._at, end - self._at, expected=_AFTER
-            )
-        return text
-
-    def _pattern(self) -> str:
-        """Read from ^ to the $ that ends a word outside of brackets; the center judges what is between."""
-        start = self._at
-        depth, at, in_set = 0, start, False
-        while at < len(self._text) and not self._text[at].isspace():
-            character = self._text[at]
-            at += 1
-            match character:
-                case "\\":
-                    at += 1
-                case "[":
-                    in_set = True
-                case "]":
-                    in_set = False
-                case "(" if not in_set:
-                    depth += 1
-                case ")" if not in_set:
-                    depth -= 1
-                case "$" if not in_set and depth <= 0 and self._ends_here(at):
-                    pattern = self._text[start:at]
-                    self._check_length(pattern, start)
-                    self._at = at
-                    return pattern
-                case _:
-                    pass
-        reason = (
-            r"A pattern goes from ^ to $ without a space (write \s); to mean the ^ itself, quote the value."
-        )
-        raise self._fault(reason, start, min(at, len(self._text)) - start, expected=("$",))
-
-    def _ends_here(self, at: int) -> bool:
-        return at == len(self._text) or self._text[at] in ")," or self._text[at].isspace()
-
-    def _refuse_quote(self, at: int) -> None:
-        if at < len(self._text) and self._text[at] in "\"'":
-            raise self._fault(
-                "A quote in the middle of a word; put the whole name in quotes.", at, expected=_AFTER
-            )
-
-    def _check_length(self, text: str, position: int) -> None:
-        if len(text) > MAX_NAME:
-            raise self._fault(f"A name has at most {MAX_NAME} characters.", position, len(text))
-
-    def _count(self, position: int) -> None:
-        self._terms += 1
-        if self._terms > MAX_TERMS:
-            reason = f"More than {MAX_TERMS} terms that are not plain names; put the hosts into a group."
-            raise self._fault(reason, position)
-
-
-def _conditions(expression: Expression) -> int:
-    """Count what a database has to ask of each host. Nesting is bounded, and so is this."""
-    match expression:
-        case Not(operand):
-            return 1 + _conditions(operand)
-        case And(operands):
-            return 1 + sum(map(_conditions, operands))
-        case Or(operands):
-            return 1 + sum(_conditions(each) for each in operands if not isinstance(each, Id | Name))
-        case _:
-            return 1
-
-
-def _shown(word: str) -> str:
-    return f"`{word[:80]}`"

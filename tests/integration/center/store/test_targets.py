@@ -19,8 +19,9 @@ from outrider.domain.connection_states import HostStatus
 from outrider.domain.ids import AgentId
 from outrider.domain.targets.errors import EmptyTarget, InvalidTarget
 from outrider.domain.targets.expression import Expression, asks_for_unapproved, write
+from outrider.domain.targets.grammar import MAX_DEPTH, MAX_PARTS, MAX_TERMS
 from outrider.domain.targets.matching import Host, matches
-from outrider.domain.targets.parser import MAX_DEPTH, MAX_LENGTH, MAX_PARTS, MAX_TERMS
+from outrider.domain.targets.parser import MAX_LENGTH
 from tests.fixtures.targets import expressions, fits, hosts
 from tests.integration.center.store.parts import Do, an_agent
 

@@ -25,7 +25,8 @@ from outrider.domain.targets.expression import (
     terms,
     write,
 )
-from outrider.domain.targets.parser import MAX_DEPTH, MAX_LENGTH, MAX_PARTS, MAX_TERMS, parse
+from outrider.domain.targets.grammar import MAX_DEPTH, MAX_PARTS, MAX_TERMS
+from outrider.domain.targets.parser import MAX_LENGTH, parse
 from tests.fixtures.targets import expressions
 
 _ID = AgentId("agent_0123456789abcdefghjk")
