@@ -10,6 +10,9 @@ import pytest
 import pytest_asyncio
 
 from tests.acceptance.fleet import Fleet, open_fleet
+from tests.fixtures.bare_center import bare_center
+
+__all__ = ["bare_center"]
 
 _LOGS: Final = pytest.StashKey[Path]()
 _SHOWN: Final = 8000
