@@ -12,6 +12,7 @@ from outrider.center.bundles.glibc import Glibc
 from outrider.center.bundles.installed import Content, Installation, target_here
 from outrider.center.bundles.kept import KeptBundles
 from outrider.center.bundles.making import made
+from outrider.center.bundles.pins import pins_for
 from outrider.center.bundles.reading import check
 from outrider.center.bundles.registry import Fetched
 from outrider.center.bundles.rows import BundleRow, Origin
@@ -59,9 +60,10 @@ async def build_for(
     `glibc` is the newest that its parts may ask for, `options` are pip's own. Raises NoRegistry, NoWheel,
     HashMismatch, InstallationUnfit and NoSpace.
     """
+    pins = await asyncio.to_thread(pins_for, target)
     async with (
         _kept(settings) as kept,
-        Fetched(target, glibc=glibc, options=options, installation=Installation()) as fetched,
+        Fetched(target, pins, glibc=glibc, options=options, installation=Installation()) as fetched,
     ):
         content = await fetched.content(say)
         return await _keep(kept, settings, content, origin=Origin.REGISTRY, by=by, say=say)

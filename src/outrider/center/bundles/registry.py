@@ -19,7 +19,7 @@ from outrider.center.bundles.glibc import Glibc, as_text, newest
 from outrider.center.bundles.installed import Content, Installation
 from outrider.center.bundles.packing import describe
 from outrider.center.bundles.parts import PACKAGE, checked
-from outrider.center.bundles.pins import Pin, pins_for
+from outrider.center.bundles.pins import Pin
 from outrider.center.bundles.wheels import Wheel
 from outrider.domain.bundles import BundleTarget
 from outrider.kit import logs
@@ -49,10 +49,20 @@ class Fetched:
     """The content of a bundle of fetched wheels; they are there until the block is left."""
 
     def __init__(
-        self, target: BundleTarget, *, glibc: Glibc, options: Sequence[str], installation: Installation
+        self,
+        target: BundleTarget,
+        pins: Sequence[Pin],
+        *,
+        glibc: Glibc,
+        options: Sequence[str],
+        installation: Installation,
     ) -> None:
-        """For `target`, of wheels that run on `glibc`; `options` are pip's own, such as where to look."""
+        """For `target`, of the wheels of `pins` that run on `glibc`, and of the agent of `installation`.
+
+        `options` are pip's own, such as where to look.
+        """
         self._target = target
+        self._pins = pins
         self._glibc = glibc
         self._options = options
         self._installation = installation
@@ -69,21 +79,20 @@ class Fetched:
 
         Raises NoRegistry, NoWheel, HashMismatch and InstallationUnfit.
         """
-        pins = await asyncio.to_thread(pins_for, self._target)
         folder = Path(
             await asyncio.to_thread(
                 self._held.enter_context, tempfile.TemporaryDirectory(prefix="outrider-bundle-")
             )
         )
-        await _download(pins, self._target, self._glibc, folder, self._options, say)
-        return await asyncio.to_thread(self._collect, pins, folder)
+        await _download(self._pins, self._target, self._glibc, folder, self._options, say)
+        return await asyncio.to_thread(self._collect, folder)
 
-    def _collect(self, pins: Sequence[Pin], folder: Path) -> Content:
+    def _collect(self, folder: Path) -> Content:
         version, parts = self._installation.agent()
         packages = {PACKAGE: version}
         glibc: Glibc | None = None
         files = _by_package(folder)
-        for pin in pins:
+        for pin in self._pins:
             file = files.get((pin.name, Version(pin.version)))
             if file is None:
                 raise _no_wheel(pin.name, self._target, self._glibc)
