@@ -45,6 +45,10 @@ from outrider.center.fleet.presence import Presence
 from outrider.center.fleet.routes import router as fleet_routes
 from outrider.center.fleet.service import FleetService
 from outrider.center.fleet.target_routes import router as target_routes
+from outrider.center.groups.profile_routes import router as profile_routes
+from outrider.center.groups.routes import router as group_routes
+from outrider.center.groups.service import GroupService
+from outrider.center.groups.telling import Telling
 from outrider.center.health.routes import Counted
 from outrider.center.health.routes import router as health_routes
 from outrider.center.health.service import HealthService
@@ -170,6 +174,8 @@ class Center:
             idle=settings.terminal_idle_minutes * 60,
         )
         self.outward = Outward(settings.public_url, authority.chain_pem() if authority else b"")
+        self.telling = Telling(store, self.hub, clock, lambda: standing.seen().position)
+        self.groups = GroupService(store, self.telling, clock)
         self.fleet = FleetService(
             store,
             self.presence,
@@ -179,6 +185,7 @@ class Center:
             pins=pins,
             on_approved=self.commands.delivery.wake,
             on_barred=self.host_streams.end_all,
+            tell=self.telling.soon,
             snapshot_of=self.telemetry.latest.of,
             forget_terminals=self.terminals.forget,
             install_lines=partial(install_lines, self.outward),
@@ -213,6 +220,7 @@ class Center:
             commands.reports,
             commands.feed,
             self.telemetry.intake,
+            self.telling,
         )
         self._standing = standing
         self.routes = self._routes(standing)
@@ -239,6 +247,7 @@ class Center:
         services: tuple[Service, ...] = (
             self.event_log,
             self.presence,
+            self.telling,
             self.host_streams,
             *self.telemetry.services,
             *self.commands.services,
@@ -261,6 +270,7 @@ class Center:
             **self.deploy.handed,
             "fleet": self.fleet,
             "joining": self.joining,
+            "groups": self.groups,
             "bundles": self.bundles,
             "schedules": self.schedules,
             "alerts": self.alerts.service,
@@ -278,6 +288,8 @@ class Center:
             access_routes(),
             fleet_routes(),
             target_routes(),
+            group_routes(),
+            profile_routes(),
             joining_routes(),
             bundle_routes(),
             command_routes(),

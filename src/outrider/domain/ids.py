@@ -28,6 +28,8 @@ OutageId = NewType("OutageId", str)
 NoticeId = NewType("NoticeId", str)
 DeploymentId = NewType("DeploymentId", str)
 HostKeyId = NewType("HostKeyId", str)
+GroupId = NewType("GroupId", str)
+ProfileId = NewType("ProfileId", str)
 
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 _TIME_CHARACTERS: Final = 9
@@ -125,6 +127,16 @@ def new_deployment_id(now: float) -> DeploymentId:
 def new_host_key_id(now: float) -> HostKeyId:
     """Make the id of an SSH host key that is remembered at unix time `now`."""
     return HostKeyId(f"hk_{_tail(now)}")
+
+
+def new_group_id(now: float) -> GroupId:
+    """Make the id of a group made at unix time `now`."""
+    return GroupId(f"grp_{_tail(now)}")
+
+
+def new_profile_id(now: float) -> ProfileId:
+    """Make the id of a profile made at unix time `now`."""
+    return ProfileId(f"prof_{_tail(now)}")
 
 
 def has_shape(text: str, prefix: str) -> bool:

@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
 from outrider.domain.errors import Invalid
+from outrider.domain.ids import ProfileId
 
 T = TypeVar("T")
 
 MAX_PARAMS: Final = 128
 MAX_VALUE: Final = 1024
-DEFAULT_NAME: Final = "default"
+DEFAULT: Final = ProfileId("prof_00000000000000000000")
+"""The profile that all others inherit from; a center has it from the start on."""
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 _SHOWN: Final = 80
 

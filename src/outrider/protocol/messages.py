@@ -24,7 +24,7 @@ Channel = Literal[1, 2]
 """1 is stdout, 2 is stderr."""
 ShortText = Annotated[str, Meta(max_length=4096)]
 TagText = Annotated[str, Meta(max_length=512)]
-SomeTags = Annotated[tuple[Annotated[str, Meta(max_length=512)], ...], Meta(max_length=64)]
+SomeNames = Annotated[tuple[Annotated[str, Meta(max_length=512)], ...], Meta(max_length=64)]
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="t", omit_defaults=True):
@@ -54,8 +54,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     cpus: int = 0
     memory_bytes: int = 0
     runs_as: ShortText = ""
-    abilities: SomeTags = ()
-    tags: SomeTags = ()
+    abilities: SomeNames = ()
 
 
 class Readings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

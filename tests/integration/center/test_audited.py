@@ -153,6 +153,42 @@ async def _fire_schedule(api: Api) -> tuple[Answer, str]:
     return await api.ask("POST", f"/api/schedules/{schedule_id}/fire"), schedule_id
 
 
+async def _make_group(api: Api) -> tuple[Answer, str]:
+    answer = await api.ask("POST", "/api/groups", {"name": f"group-{secrets.token_hex(6)}"})
+    return answer, answer.json["id"]
+
+
+async def _change_group(api: Api) -> tuple[Answer, str]:
+    _, group_id = await _make_group(api)
+    return await api.ask("PATCH", f"/api/groups/{group_id}", {"priority": 1}), group_id
+
+
+async def _delete_group(api: Api) -> tuple[Answer, str]:
+    _, group_id = await _make_group(api)
+    return await api.ask("DELETE", f"/api/groups/{group_id}"), group_id
+
+
+async def _set_members(api: Api) -> tuple[Answer, str]:
+    agent = await enrol(api)
+    _, group_id = await _make_group(api)
+    return await api.ask("POST", f"/api/groups/{group_id}/members", {"add": [agent.id]}), group_id
+
+
+async def _make_profile(api: Api) -> tuple[Answer, str]:
+    answer = await api.ask("POST", "/api/profiles", {"name": f"profile-{secrets.token_hex(6)}"})
+    return answer, answer.json["id"]
+
+
+async def _change_profile(api: Api) -> tuple[Answer, str]:
+    _, profile_id = await _make_profile(api)
+    return await api.ask("PATCH", f"/api/profiles/{profile_id}", {"params": {"a": "1"}}), profile_id
+
+
+async def _delete_profile(api: Api) -> tuple[Answer, str]:
+    _, profile_id = await _make_profile(api)
+    return await api.ask("DELETE", f"/api/profiles/{profile_id}"), profile_id
+
+
 _RULE: Final = {"name": "away", "when": {"kind": "offline", "for_s": 60}, "target": "nobody-at-all"}
 
 
@@ -216,6 +252,13 @@ _ACTS: Final[dict[tuple[str, str], tuple[str, Act]]] = {
     ("PATCH", "/api/schedules/{schedule_id}"): ("schedule.change", _change_schedule),
     ("DELETE", "/api/schedules/{schedule_id}"): ("schedule.delete", _delete_schedule),
     ("POST", "/api/schedules/{schedule_id}/fire"): ("schedule.fire", _fire_schedule),
+    ("POST", "/api/groups"): ("group.make", _make_group),
+    ("PATCH", "/api/groups/{group_id}"): ("group.change", _change_group),
+    ("DELETE", "/api/groups/{group_id}"): ("group.delete", _delete_group),
+    ("POST", "/api/groups/{group_id}/members"): ("group.set_members", _set_members),
+    ("POST", "/api/profiles"): ("profile.make", _make_profile),
+    ("PATCH", "/api/profiles/{profile_id}"): ("profile.change", _change_profile),
+    ("DELETE", "/api/profiles/{profile_id}"): ("profile.delete", _delete_profile),
     ("POST", "/api/alert-rules"): ("alert_rule.make", _make_rule),
     ("PATCH", "/api/alert-rules/{rule_id}"): ("alert_rule.change", _change_rule),
     ("DELETE", "/api/alert-rules/{rule_id}"): ("alert_rule.delete", _delete_rule),

@@ -13,7 +13,7 @@ from outrider.center.fleet.tag_rows import as_text
 from outrider.center.store.schema import agent_tags, agents
 from outrider.center.store.writer import Transaction
 from outrider.domain.enrolment import new_agent_key, new_enrolment_key
-from outrider.protocol.messages import Facts, FactsChanged, Heartbeat, Readings, Removed
+from outrider.protocol.messages import Facts, Heartbeat, Readings, Removed
 from outrider.testing.clock import TurnedClock
 from tests.fixtures.api import Api
 from tests.fixtures.center import own_center
@@ -318,24 +318,6 @@ async def test_a_bad_change_is_400_and_changes_nothing(api: Api, body: dict[str,
     answer = await api.ask("PATCH", agent.path, body, role="operator")
     assert (answer.status, answer.code) == (400, "invalid")
     assert (await api.get(agent.path))["tags"] == ["web"]
-
-
-async def test_the_hosts_own_tags_and_the_centers(each_api: Api) -> None:
-    """The host's pairs come and go with its facts; a value that was set here stays, and words are ours."""
-    agent = await enrol(each_api, tags=["web"])
-
-    def facts(*tags: str) -> Facts:
-        return Facts(hostname="h", os="o", tags=tags)
-
-    async with agent.linked(each_api, facts=facts("SITE=x1", "RACK=4")) as link:
-        assert (await each_api.get(agent.path))["tags"] == ["web", "RACK=4", "SITE=x1"]
-        await _patch(each_api, agent.path, {"tags": ["web", "SITE=ours", "RACK=4"]})
-        await link.say(FactsChanged(facts=facts("SITE=x2", "RACK=5")))
-        await link.settled()
-        assert (await each_api.get(agent.path))["tags"] == ["web", "RACK=5", "SITE=ours"]
-        await link.say(FactsChanged(facts=facts()))
-        await link.settled()
-        assert (await each_api.get(agent.path))["tags"] == ["web", "SITE=ours"]
 
 
 # --- the list

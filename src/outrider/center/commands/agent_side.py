@@ -9,6 +9,8 @@ from outrider.center.commands.feed import Feed, Piece
 from outrider.center.commands.reports import Report, TakeReports
 from outrider.center.fleet.link_writes import NOTE_FACTS, Arrived, SaidFacts
 from outrider.center.fleet.presence import Presence
+from outrider.center.fleet.tag_writes import TAKE_TAGS, SaidTags
+from outrider.center.groups.telling import Telling
 from outrider.center.link.open_link import OpenLink
 from outrider.center.store.engine import Store
 from outrider.center.telemetry.intake import MinuteIntake
@@ -21,6 +23,7 @@ from outrider.protocol.messages import (
     Minutes,
     Output,
     ResultsConfirmed,
+    TagsSet,
     Watch,
     Welcome,
 )
@@ -37,6 +40,7 @@ class AgentSide:
         reports: TakeReports,
         feed: Feed,
         minutes: MinuteIntake,
+        telling: Telling,
     ) -> None:
         """Take the rooms' parts."""
         self._store = store
@@ -45,6 +49,7 @@ class AgentSide:
         self._reports = reports
         self._feed = feed
         self._minutes = minutes
+        self._telling = telling
         self._arrived: dict[OpenLink, Arrived] = {}
 
     async def admit(self, agent_id: str, key: str) -> AgentId:
@@ -59,6 +64,7 @@ class AgentSide:
 
     async def opened(self, link: OpenLink, hello: Hello) -> None:
         """Deliver what waits, and ask again for what is being watched."""
+        self._telling.soon([link.agent_id])
         given = await self._delivery.opened(link, hello, self._arrived.pop(link))
         there = dict.fromkeys((*hello.held, *given))
         await link.say([Watch(id=i, on=True) for i in there if self._feed.is_followed(i)])
@@ -71,6 +77,8 @@ class AgentSide:
                 await self._store.writer.submit(
                     NOTE_FACTS, SaidFacts(agent_id=link.agent_id, facts=message.facts)
                 )
+            elif isinstance(message, TagsSet):
+                await self._take_tags(link.agent_id, message)
             elif isinstance(message, Minutes):
                 self._minutes.take(link.agent_id, message)
             elif isinstance(message, Output) and not message.kept:
@@ -82,6 +90,10 @@ class AgentSide:
             report = Report(agent_id=link.agent_id, messages=stored)
             answers = await self._store.writer.submit(self._reports, report)
             await link.say([self._dated(answer) for answer in answers])
+
+    async def _take_tags(self, agent_id: AgentId, message: TagsSet) -> None:
+        await self._store.writer.submit(TAKE_TAGS, SaidTags(agent_id=agent_id, writes=message.writes))
+        self._telling.took(agent_id, max((write.number for write in message.writes), default=0))
 
     def _dated(self, answer: FromCenter) -> FromCenter:
         """Add to a confirmation how far the center is, so that a database put back to before shows as old."""

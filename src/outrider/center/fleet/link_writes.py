@@ -8,11 +8,10 @@ import msgspec
 import sqlalchemy as sa
 
 from outrider.center.fleet.rows import chunks, fences_of
-from outrider.center.fleet.tag_rows import take_host_tags
 from outrider.center.fleet.writes import no_such_agent
 from outrider.center.store.bulk import Bulk
 from outrider.center.store.query import Query, one_of
-from outrider.center.store.schema import agent_details, agent_tags, agents, commands
+from outrider.center.store.schema import agent_details, agents, commands
 from outrider.center.store.writer import Transaction
 from outrider.domain.command_states import FINAL, CommandState
 from outrider.domain.connection_states import Approval
@@ -103,7 +102,6 @@ class _Known(msgspec.Struct):
     generation: int
     start: str | None
     machine: str | None
-    has_host_tags: bool
 
 
 # When a whole site is cut off or comes back, thousands of hosts are written in one transaction.
@@ -125,9 +123,6 @@ _KNOWN: Final = Query(
         agents.c.generation,
         agent_details.c.start,
         agent_details.c.machine,
-        sa.exists()
-        .where(agent_tags.c.agent_id == agents.c.id, agent_tags.c.owner == "host")
-        .label("has_host_tags"),
     )
     .join(agent_details, agent_details.c.agent_id == agents.c.id)
     .where(one_of(agents.c.id, "ids"))
@@ -168,8 +163,6 @@ class OpenLinks:
             details.append(self._details(item))
             was_linked = row.linked is not None
             self._remember(row, item, arrived)
-            if item.facts.tags or row.has_host_tags:
-                await take_host_tags(tx, item.identity.agent_id, item.facts.tags)
             if arrived.verdict.may_be_a_copy:
                 tx.event("agent.copy_seen", item.identity.agent_id, {"verdict": arrived.verdict.value})
             if not was_linked and item.replica is not None:
@@ -186,7 +179,6 @@ class OpenLinks:
         row.generation = item.identity.generation
         row.start = item.identity.start
         row.machine = item.identity.machine
-        row.has_host_tags = row.has_host_tags or bool(item.facts.tags)
 
     async def _known(self, tx: Transaction, ids: Sequence[AgentId]) -> dict[AgentId, _Known]:
         rows = await _KNOWN.all(tx.conn, ids=ids)
@@ -301,7 +293,7 @@ class NoteFacts:
     rank = 31
 
     async def apply(self, tx: Transaction, items: Sequence[SaidFacts]) -> Sequence[None]:
-        """Write them all, and the tags in them."""
+        """Write them all."""
         for item in items:
             await tx.conn.execute(
                 sa.update(agents).where(agents.c.id == item.agent_id).values(**_shown(item.facts))
@@ -311,7 +303,6 @@ class NoteFacts:
                 .where(agent_details.c.agent_id == item.agent_id)
                 .values(facts=item.facts)
             )
-            await take_host_tags(tx, item.agent_id, item.facts.tags)
             tx.event("agent.facts", item.agent_id, {"hostname": item.facts.hostname})
         return [None] * len(items)
 

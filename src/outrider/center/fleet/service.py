@@ -11,6 +11,7 @@ from outrider.center.blobs import Blobs
 from outrider.center.fleet import keys, rows, targets, writes
 from outrider.center.fleet.approval import approval_of
 from outrider.center.fleet.presence import Presence
+from outrider.center.groups.given import Given, Membership, given, memberships
 from outrider.center.joining.lines import InstallLines
 from outrider.center.link.hub import Hub
 from outrider.center.link.open_link import OpenLink
@@ -68,10 +69,12 @@ class AgentSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AgentView(AgentSummary, frozen=True, kw_only=True):
-    """An agent with all that is known of it (contract 002)."""
+    """An agent with all that is known of it (contract 002). `labels` are the names of its groups."""
 
     metrics: dict[str, Any]
     labels: list[str]
+    groups: list[Membership]
+    profile: Given
     abilities: list[str]
     connection: dict[str, Any]
     agent_version: str
@@ -122,6 +125,7 @@ class FleetService:
         on_approved: Callable[[AgentId], Awaitable[None]],
         snapshot_of: Callable[[AgentId], tuple[dict[str, Any], float] | None],
         on_barred: Callable[[AgentId, str], None],
+        tell: Callable[[Sequence[AgentId]], None],
         forget_terminals: Callable[[Sequence[TerminalId]], Awaitable[None]],
         install_lines: Callable[[str], InstallLines],
     ) -> None:
@@ -140,6 +144,7 @@ class FleetService:
         self._pins = pins
         self._on_approved = on_approved
         self._on_barred = on_barred
+        self._tell = tell
         self._forget_terminals = forget_terminals
         self._snapshot_of = snapshot_of
         self._install_lines = install_lines
@@ -373,14 +378,18 @@ class FleetService:
         """Show one agent. Raises `NotFound`."""
         async with self._store.read() as conn:
             row = await rows.agent_detail(conn, AgentId(agent_id))
-        if row is None:
-            raise writes.no_such_agent(agent_id)
+            if row is None:
+                raise writes.no_such_agent(agent_id)
+            groups = await memberships(conn, row.id)
+            profile = (await given(conn, [row.id]))[row.id]
         summary = self._summary(row)
         link = self._hub.get(row.id)
         return AgentView(
             **msgspec.structs.asdict(summary),
             metrics=self._metrics(row, link),
-            labels=[],
+            labels=[group.name for group in groups],
+            groups=groups,
+            profile=profile,
             abilities=list(row.facts.get("abilities", ())),
             connection={
                 "link": "open" if link else "none",
@@ -412,7 +421,11 @@ class FleetService:
         """Set an agent's label and tags. Raises `NotFound` or `Invalid`."""
         parsed = None if tags is None else parse_tags(tags)
         change = writes.Change(agent_id=AgentId(agent_id), by=by, label=label, tags=parsed)
-        await self._store.writer.submit(writes.CHANGE_AGENTS, change)
+        try:
+            await self._store.writer.submit(writes.CHANGE_AGENTS, change)
+        finally:
+            # Also when nobody knows whether it is written.
+            self._tell([change.agent_id])
         return await self.detail(agent_id)
 
     async def say(self, agent_id: str, approval: Approval, by: Actor) -> AgentView:
@@ -421,6 +434,7 @@ class FleetService:
         if await self._store.writer.submit(writes.SAY_APPROVAL, word):
             self._hub.post(AgentId(agent_id), (ApprovalChanged(approval=approval),))
             if approval is Approval.APPROVED:
+                self._tell([AgentId(agent_id)])
                 await self._on_approved(AgentId(agent_id))
             else:
                 self._on_barred(AgentId(agent_id), f"The agent was declined by {by.name}.")

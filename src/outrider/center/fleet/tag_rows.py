@@ -1,19 +1,51 @@
 """Writing an agent's tags. A value has an owner, host or center, and a version; the latest write wins.
 
+A version is the time of the write in milliseconds, or one more than the version it was written over: so that
+whoever has read a value writes a later one, and of two who have not the clock decides. Of a tag that was
+removed the version is kept, for a while: an older write does not bring it back.
+
 Each agent's tags are kept a second time, as one text with the agent itself: that is what targets and lists
-look at. Both are written here and nowhere else.
+look at. Both are written here and nowhere else. Who writes tags sorts the agent then (`groups.sorting`).
 """
 
-from collections.abc import Collection, Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Final
 
+import msgspec
 import sqlalchemy as sa
 
-from outrider.center.store.schema import agent_tags, agents
+from outrider.center.store.query import Query
+from outrider.center.store.schema import agent_tags, agents, removed_tags
 from outrider.center.store.writer import Transaction
+from outrider.domain.errors import Invalid
+from outrider.domain.tags import CENTER, HOST, MAX_TAGS, parse_pair
+from outrider.protocol.messages import TagWrite
 
-HOST: Final = "host"
-CENTER: Final = "center"
+_KEPT_REMOVALS: Final = MAX_TAGS
+"""How many removals of an agent are remembered: the newest."""
+
+
+class TagRow(msgspec.Struct, frozen=True):
+    """A tag as it is kept."""
+
+    name: str
+    is_pair: bool
+    value: str
+    owner: str
+    version: int
+
+
+_Key = tuple[str, bool]
+_TAGS: Final = Query(
+    sa.select(*(agent_tags.c[name] for name in TagRow.__struct_fields__)).where(
+        agent_tags.c.agent_id == sa.bindparam("agent")
+    )
+)
+_REMOVED: Final = Query(
+    sa.select(removed_tags.c.name, removed_tags.c.version).where(
+        removed_tags.c.agent_id == sa.bindparam("agent")
+    )
+)
 
 
 def as_text(tags: Iterable[str]) -> str:
@@ -27,84 +59,130 @@ def as_tags(text: str) -> list[str]:
     return text.split("\n")[1:-1]
 
 
-def _split(tag: str) -> tuple[str, bool, str]:
-    name, equals, value = tag.partition("=")
-    return name, bool(equals), value
-
-
-async def replace_tags(tx: Transaction, agent_id: str, tags: Collection[str]) -> None:
-    """Make `tags` (already parsed) the agent's tags; what stays the same keeps its owner."""
-    kept = await _current(tx, agent_id)
-    wanted = {(name, pair): value for name, pair, value in map(_split, tags)}
-    for name, pair in kept.keys() - wanted.keys():
-        await _delete(tx, agent_id, name, pair=pair)
+async def replace_tags(tx: Transaction, agent_id: str, tags: Collection[str]) -> bool:
+    """Make `tags` (already parsed) the agent's tags; what stays the same keeps its owner. False: all did."""
+    kept = await _Kept.read(tx, agent_id)
+    wanted: dict[_Key, str] = {}
+    for tag in tags:
+        name, equals, value = tag.partition("=")
+        wanted[name, bool(equals)] = value
+    for key in kept.rows.keys() - wanted.keys():
+        await kept.remove(key, kept.next_version(key))
     for key, value in wanted.items():
-        if key not in kept or kept[key].value != value:
-            version = kept[key].version + 1 if key in kept else 1
-            await _put(tx, agent_id, key, value, owner=CENTER, version=version)
-    if wanted != {key: row.value for key, row in kept.items()}:
-        await _keep_text(tx, agent_id, wanted)
+        if key not in kept.rows or kept.rows[key].value != value:
+            await kept.put(key, value, CENTER, kept.next_version(key))
+    return await kept.finish()
 
 
-async def take_host_tags(tx: Transaction, agent_id: str, tags: Collection[str]) -> None:
-    """Take over what the host says of itself: its pairs are added, changed and removed.
+async def take_host_writes(tx: Transaction, agent_id: str, writes: Sequence[TagWrite]) -> bool:
+    """Take over what was set and removed on the host; False when that changes no value.
 
-    A value that the center has set since stays the center's. What can't be printed is left out: no target
-    could ask for it, and a line end would pass for the end of a tag.
+    A write that is older than what the center has of the name is passed over, and so is one that no agent
+    may have: the host is told the center's tags afterwards.
     """
-    kept = await _current(tx, agent_id)
-    said = {(name, pair): value for name, pair, value in map(_split, filter(str.isprintable, tags)) if pair}
-    before = {key: row.value for key, row in kept.items()}
-    after = dict(before)
-    for key, row in kept.items():
-        if row.owner == HOST and key not in said:
-            await _delete(tx, agent_id, key[0], pair=key[1])
-            del after[key]
-    for key, value in said.items():
-        row = kept.get(key)
-        if row is None or (row.owner == HOST and row.value != value):
-            version = 1 if row is None else row.version + 1
-            await _put(tx, agent_id, key, value, owner=HOST, version=version)
-            after[key] = value
-    if after != before:
-        await _keep_text(tx, agent_id, after)
+    kept = await _Kept.read(tx, agent_id)
+    now = int(tx.now * 1000)
+    for write in writes:
+        try:
+            name, value = parse_pair(write.name, write.value or "")
+        except Invalid:
+            continue
+        key = (name, True)
+        # The clock of a host may be ahead: nothing that has come is later than now.
+        version = min(write.at, now)
+        if version <= kept.version(key) or (key not in kept.rows and len(kept.rows) >= MAX_TAGS):
+            continue
+        if write.value is None:
+            await kept.remove(key, version)
+        else:
+            await kept.put(key, value, HOST, version)
+    return await kept.finish()
 
 
-async def _keep_text(tx: Transaction, agent_id: str, tags: Mapping[tuple[str, bool], str]) -> None:
-    words = sorted(name for name, pair in tags if not pair)
-    pairs = sorted((name, value) for (name, pair), value in tags.items() if pair)
-    text = as_text([*words, *(f"{name}={value}" for name, value in pairs)])
-    await tx.conn.execute(sa.update(agents).where(agents.c.id == agent_id).values(tags=text))
+class _Kept:
+    """An agent's tags within a transaction, as they were and as they become."""
 
+    def __init__(
+        self, tx: Transaction, agent_id: str, rows: dict[_Key, TagRow], removed: dict[str, int]
+    ) -> None:
+        self.rows = rows
+        self._tx = tx
+        self._agent_id = agent_id
+        self._removed = removed
+        self._before = _texts(rows)
+        self._has_removed = False
 
-async def _current(tx: Transaction, agent_id: str) -> dict[tuple[str, bool], Any]:
-    rows = await tx.conn.execute(
-        sa.select(
-            agent_tags.c.name,
-            agent_tags.c.is_pair,
-            agent_tags.c.value,
-            agent_tags.c.owner,
-            agent_tags.c.version,
-        ).where(agent_tags.c.agent_id == agent_id)
-    )
-    return {(row.name, bool(row.is_pair)): row for row in rows}
-
-
-async def _delete(tx: Transaction, agent_id: str, name: str, *, pair: bool) -> None:
-    await tx.conn.execute(
-        sa.delete(agent_tags).where(
-            agent_tags.c.agent_id == agent_id, agent_tags.c.name == name, agent_tags.c.is_pair == pair
+    @classmethod
+    async def read(cls, tx: Transaction, agent_id: str) -> "_Kept":
+        rows = await _TAGS.structs(tx.conn, TagRow, agent=agent_id)
+        removed = await _REMOVED.all(tx.conn, agent=agent_id)
+        return cls(
+            tx, agent_id, {(row.name, row.is_pair): row for row in rows}, {row[0]: row[1] for row in removed}
         )
-    )
 
+    def version(self, key: _Key) -> int:
+        """The version of the latest write of a name; 0 when there was none."""
+        row = self.rows.get(key)
+        if row is not None:
+            return row.version
+        return self._removed.get(key[0], 0) if key[1] else 0
 
-async def _put(
-    tx: Transaction, agent_id: str, key: tuple[str, bool], value: str, *, owner: str, version: int
-) -> None:
-    name, pair = key
-    await _delete(tx, agent_id, name, pair=pair)
-    await tx.conn.execute(
-        sa.insert(agent_tags).values(
-            agent_id=agent_id, name=name, is_pair=pair, value=value, owner=owner, version=version
+    def next_version(self, key: _Key) -> int:
+        """The version of a write that the center makes now."""
+        return max(int(self._tx.now * 1000), self.version(key) + 1)
+
+    async def put(self, key: _Key, value: str, owner: str, version: int) -> None:
+        """Set a tag."""
+        await self._delete(key)
+        name, is_pair = key
+        row = self.rows[key] = TagRow(name, is_pair, value, owner, version)
+        values = {"agent_id": self._agent_id, **msgspec.structs.asdict(row)}
+        await self._tx.conn.execute(sa.insert(agent_tags).values(**values))
+
+    async def remove(self, key: _Key, version: int) -> None:
+        """Remove a tag, and remember when: words are set by the center alone, nothing else writes them."""
+        await self._delete(key)
+        if key[1]:
+            await self._tx.conn.execute(
+                sa.insert(removed_tags).values(agent_id=self._agent_id, name=key[0], version=version)
+            )
+            self._removed[key[0]] = version
+            self._has_removed = True
+
+    async def _delete(self, key: _Key) -> None:
+        name, is_pair = key
+        if self.rows.pop(key, None) is not None:
+            of_name = (
+                agent_tags.c.agent_id == self._agent_id,
+                agent_tags.c.name == name,
+                agent_tags.c.is_pair == is_pair,
+            )
+            await self._tx.conn.execute(sa.delete(agent_tags).where(*of_name))
+        if is_pair and self._removed.pop(name, None) is not None:
+            await self._forget([name])
+
+    async def _forget(self, names: Sequence[str]) -> None:
+        await self._tx.conn.execute(
+            sa.delete(removed_tags).where(
+                removed_tags.c.agent_id == self._agent_id, removed_tags.c.name.in_(names)
+            )
         )
-    )
+
+    async def finish(self) -> bool:
+        """Write the text that is kept with the agent; False when no value has changed."""
+        if self._has_removed and len(self._removed) > _KEPT_REMOVALS:
+            oldest = sorted(self._removed, key=lambda name: self._removed[name])
+            await self._forget(oldest[:-_KEPT_REMOVALS])
+        after = _texts(self.rows)
+        if after == self._before:
+            return False
+        await self._tx.conn.execute(
+            sa.update(agents).where(agents.c.id == self._agent_id).values(tags=as_text(after))
+        )
+        return True
+
+
+def _texts(rows: Mapping[_Key, TagRow]) -> list[str]:
+    words = sorted(row.name for row in rows.values() if not row.is_pair)
+    pairs = sorted((row.name, row.value) for row in rows.values() if row.is_pair)
+    return [*words, *(f"{name}={value}" for name, value in pairs)]

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from outrider.center.fleet.keys import spend
 from outrider.center.fleet.tag_rows import replace_tags
+from outrider.center.groups.sorting import sort_agents
 from outrider.center.store.schema import agent_details, agents, commands, terminals
 from outrider.center.store.writer import Transaction
 from outrider.domain.actors import Actor, ActorKind
@@ -154,6 +155,7 @@ class EnrolAgents:
             )
         )
         await replace_tags(tx, agent_id, tags)
+        await sort_agents(tx, [agent_id])
         tx.event(
             "agent.enrolled", agent_id, {"label": label, "approval": approval.value, "address": item.address}
         )
@@ -181,7 +183,7 @@ class ChangeAgents:
     rank = 21
 
     async def apply(self, tx: Transaction, items: Sequence[Change]) -> Sequence[Exception | None]:
-        """Apply each change; `NotFound` for an agent that is gone."""
+        """Apply each change, then sort the agents; `NotFound` for an agent that is gone."""
         results: list[Exception | None] = []
         for item in items:
             values = {"id": item.agent_id} if item.label is None else {"label": item.label}
@@ -198,6 +200,9 @@ class ChangeAgents:
             tx.event("agent.changed", item.agent_id, {**said, "by": item.by.name})
             tx.audit(item.by, "agent.change", item.agent_id, said)
             results.append(None)
+        await sort_agents(
+            tx, {item.agent_id for item in items if item.label is not None or item.tags is not None}
+        )
         return results
 
 

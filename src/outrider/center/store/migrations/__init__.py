@@ -3,5 +3,18 @@
 from typing import Final
 
 # Kept here, so that a start with nothing to do need not load Alembic; a test compares it with the files.
-REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011")
+REVISIONS: Final = (
+    "0001",
+    "0002",
+    "0003",
+    "0004",
+    "0005",
+    "0006",
+    "0007",
+    "0008",
+    "0009",
+    "0010",
+    "0011",
+    "0012",
+)
 HEAD: Final = REVISIONS[-1]

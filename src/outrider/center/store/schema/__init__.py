@@ -42,9 +42,8 @@ from outrider.center.store.schema.fleet import (
     agent_tags,
     agents,
     enrolment_keys,
-    group_members,
-    groups,
 )
+from outrider.center.store.schema.groups import group_members, groups, profiles, removed_tags
 from outrider.center.store.schema.log import counters, events, meta
 from outrider.center.store.schema.schedules import IS_CLAIMED, firings, schedules
 from outrider.center.store.schema.telemetry import minute_rows
@@ -88,7 +87,9 @@ __all__ = [
     "minute_rows",
     "notices",
     "outages",
+    "profiles",
     "recovery_codes",
+    "removed_tags",
     "schedules",
     "second_factors",
     "sessions",

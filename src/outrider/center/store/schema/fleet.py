@@ -101,18 +101,3 @@ agent_tags: Final = Table(
     # With the agent, so that who has a tag is read from the index alone.
     Index(None, "name", "is_pair", "value", "agent_id"),
 )
-
-groups: Final = Table(
-    "groups",
-    metadata,
-    Column("id", Text, primary_key=True),
-    Column("name", Text, nullable=False, unique=True),
-    Column("created", Double, nullable=False),
-)
-
-group_members: Final = Table(
-    "group_members",
-    metadata,
-    Column("group_id", Text, ForeignKey("groups.id", ondelete="CASCADE"), primary_key=True),
-    Column("agent_id", Text, ForeignKey("agents.id", ondelete="CASCADE"), primary_key=True, index=True),
-)

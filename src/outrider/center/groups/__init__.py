@@ -1,0 +1,1 @@
+"""Groups of agents and the profiles they get."""
