@@ -33,6 +33,7 @@ class Center:
         prefix: Sequence[str] = (),
         *,
         heartbeat: float = HEARTBEAT,
+        tls_host: str = "127.0.0.1",
     ) -> None:
         self.home = home
         self.port = free_port()
@@ -46,7 +47,7 @@ class Center:
             {
                 "home": str(home),
                 "listen": f"127.0.0.1:{self.port}",
-                "tls_listen": f"127.0.0.1:{self.tls_port}",
+                "tls_listen": f"{tls_host}:{self.tls_port}",
                 "admin_password": PASSWORD,
                 "heartbeat": str(heartbeat),
             },
@@ -268,17 +269,26 @@ async def copy_home(program: Program, home: Path, to: Path) -> None:
 
 @asynccontextmanager
 async def open_fleet(
-    folder: Path, seed: int, *, center_prefix: Sequence[str] = (), heartbeat: float = HEARTBEAT
+    folder: Path,
+    seed: int,
+    *,
+    center_prefix: Sequence[str] = (),
+    heartbeat: float = HEARTBEAT,
+    tls_host: str = "127.0.0.1",
 ) -> AsyncIterator[Fleet]:
-    """Start a center and give it with a journal that follows it; kill everything in the end."""
+    """Start a center and give it with a journal that follows it; kill everything in the end.
+
+    `tls_host` is the address that it serves over TLS.
+    """
     async with AsyncExitStack() as stack:
         connector = aiohttp.TCPConnector(force_close=True)
         http = await stack.enter_async_context(
             aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=90))
         )
         fleet = Fleet(folder, seed, http, stack)
-        if center_prefix:
-            fleet.center = Center(folder / "center", http, center_prefix, heartbeat=heartbeat)
+        fleet.center = Center(
+            folder / "center", http, center_prefix, heartbeat=heartbeat, tls_host=tls_host
+        )
         stack.push_async_callback(_end_commands, fleet)
         stack.push_async_callback(fleet.center.program.discard)
         await fleet.center.start()
