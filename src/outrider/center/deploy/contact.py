@@ -24,6 +24,8 @@ class Patience(msgspec.Struct, frozen=True, kw_only=True):
     undo: float = 45.0
     #: Until the agent is online.
     online: float = 60.0
+    #: For the link of an agent that says it is online.
+    link: float = 15.0
 
 
 class Credentials(msgspec.Struct, frozen=True, kw_only=True):

@@ -44,7 +44,6 @@ log = logs.get(__name__)
 
 _KEY_TTL: Final = 1_800.0
 _LOOK_EVERY: Final = 0.5
-_LINK_WITHIN: Final = 15.0
 _ZIPAPP: Final = "outrider-agent.pyz"
 _BUNDLE: Final = "bundle.tar.gz"
 _TOLD_EVERY: Final = 4
@@ -350,7 +349,7 @@ class Errand:
         return await self._confirmed(said, agent_key, changed=changed)
 
     async def _come_by_itself(self, agent_key: str, why: str) -> Deployed:
-        patience = self._parts.patience.online + _LINK_WITHIN
+        patience = self._parts.patience.online + self._parts.patience.link
         enrolled = await self._linked(patience)
         if enrolled is None:
             raise DeployFailed(f"{why} Its agent has not come online since.", step=DeployStep.ONLINE.value)
@@ -359,7 +358,7 @@ class Errand:
     async def _confirmed(self, said: str, agent_key: str, *, changed: bool) -> Deployed:
         """Say which agent is there. What the host says counts only of one that was there before."""
         if self._key is not None and (await self._let_in()) is not None:
-            enrolled = await self._linked(_LINK_WITHIN)
+            enrolled = await self._linked(self._parts.patience.link)
             if enrolled is None:
                 raise DeployFailed(
                     "The host says that its agent is connected; it is not connected here.",

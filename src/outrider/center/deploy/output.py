@@ -6,7 +6,6 @@ from typing import Final
 
 _HEAD: Final = 4 * 1024
 _TAIL: Final = 8 * 1024
-_UNSAFE: Final = {code: None for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
 
 
 class KeptOutput:
@@ -41,8 +40,8 @@ class KeptOutput:
 
     @property
     def text(self) -> str:
-        """The text: no control character but line ends and tabs, and a note of what was left out."""
+        """The text: printable characters, line ends and tabs, and a note of what was left out."""
         tail, dropped = self._tail[-_TAIL:], self._dropped + max(0, len(self._tail) - _TAIL)
         gap = f"\n... {dropped} bytes ...\n".encode() if dropped else b""
         text = (self._head + gap + tail).decode("utf-8", "replace")
-        return text.replace("\r\n", "\n").translate(_UNSAFE).strip("\n")
+        return "".join([char for char in text if char.isprintable() or char in "\n\t"]).strip("\n")

@@ -54,14 +54,14 @@ async def deploy(
     wait: FromQuery[bool] = True,  # noqa: FBT002 - a query parameter has its name
 ) -> Response[DeployAnswer | DeploymentView]:
     """Bring the agent to a host over SSH; with `wait=false` the answer is 202, a stream tells the rest."""
-    deployment_id = await deployments.begin(data, request.user.actor)
+    course = await deployments.begin(data, request.user.actor)
     if not wait:
-        view = await deployments.one(deployment_id)
-        headers = {"Location": f"/api/deployments/{deployment_id}"}
+        view = await deployments.one(course.id)
+        headers = {"Location": f"/api/deployments/{course.id}"}
         return Response(view, status_code=202, headers=headers)
-    done = await deployments.outcome(deployment_id)
+    done = await course.outcome()
     return Response(
-        DeployAnswer(agent_id=done.agent_id, key=done.key, changed=done.changed, deployment_id=deployment_id),
+        DeployAnswer(agent_id=done.agent_id, key=done.key, changed=done.changed, deployment_id=course.id),
         headers={"Cache-Control": "no-store"},
     )
 

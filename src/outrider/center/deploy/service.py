@@ -163,7 +163,7 @@ class DeployService:
 
     # --- deployments
 
-    async def begin(self, body: DeployBody, by: Actor) -> DeploymentId:
+    async def begin(self, body: DeployBody, by: Actor) -> Course:
         """Begin to bring the agent to a host; returns once that is written down.
 
         Raises Invalid for what can't work, DeployUnderWay for a host that is at it already, Throttled when
@@ -207,7 +207,7 @@ class DeployService:
             )
             await self._parts.store.writer.submit(BEGIN, Beginning(row=row, by=by, told=_told(body, via)))
             begun = asyncio.Event()
-            task = self._tasks.start(course.id, self._carry_out(course, body, by, begun))
+            task = self._tasks.start(course.id, self._carry_out(course, body, by, place, begun))
         except BaseException:
             self._forget(course, place)
             raise
@@ -215,17 +215,15 @@ class DeployService:
         task.add_done_callback(lambda _: self._forget(course, place))
         # Until then it could not be cancelled in good order, and nobody knows its id.
         await begun.wait()
-        return course.id
+        return course
 
     def _forget(self, course: Course, place: str) -> None:
-        del self._hosts[place], self._courses[course.id]
+        if self._hosts.get(place) == course.id:
+            del self._hosts[place]
+        self._courses.pop(course.id, None)
         self._running.pop(course.id, None)
         if not course.is_over:
             course.end(_complete(_why_cancelled(course), course, None))
-
-    async def outcome(self, deployment_id: DeploymentId) -> Deployed:
-        """Wait for the end of a deployment that was just begun. Raises the error that it failed with."""
-        return await self._courses[deployment_id].outcome()
 
     async def cancel(self, deployment_id: str, by: Actor) -> DeploymentView:
         """End a deployment; what was done is undone. Raises NotFound, Conflict when it is over."""
@@ -282,7 +280,9 @@ class DeployService:
 
     # --- carrying one out
 
-    async def _carry_out(self, course: Course, body: DeployBody, by: Actor, begun: asyncio.Event) -> None:
+    async def _carry_out(
+        self, course: Course, body: DeployBody, by: Actor, place: str, begun: asyncio.Event
+    ) -> None:
         async def note_key(key_id: KeyId) -> None:
             await self._note(course, key_id)
 
@@ -304,6 +304,8 @@ class DeployService:
             outcome = _complete(outcome, course, errand)
         course.conclude(outcome)
         await self._write_end(course, by, outcome)
+        # Whoever hears of the end may begin anew.
+        del self._hosts[place]
         course.end(outcome)
 
     async def _write_end(self, course: Course, by: Actor, outcome: Deployed | OutriderError) -> None:

@@ -7,7 +7,10 @@ output, and how far it may run ahead of us.
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
+import os
+import socket
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final, Self
@@ -30,7 +33,7 @@ _WINDOW: Final = 256 * 1024
 _MOST_WAITING: Final = 256
 _LONGEST_REASON: Final = 300
 _LONGEST_LINE: Final = 64 * 1024
-_MOST_OUTPUT: Final = 4 * 1024 * 1024
+_MOST_OUTPUT: Final = 1024 * 1024
 _KEEPALIVE: Final = 15.0
 _STDERR: Final = 1
 
@@ -317,8 +320,11 @@ def _plainly(error: Exception) -> str:
     """Tell an error in one printable line; parts of it may be the host's own words."""
     if isinstance(error, TimeoutError):
         return "it does not answer in time"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror.lower()
+    if isinstance(error, socket.gaierror):
+        return "its name is not known"
+    if isinstance(error, OSError) and error.errno is not None and error.errno in errno.errorcode:
+        # asyncio puts the address it tried where the reason should stand.
+        return os.strerror(error.errno).lower()
     text = error.reason if isinstance(error, asyncssh.DisconnectError | asyncssh.ChannelOpenError) else ""
     return escape((text or str(error) or type(error).__name__)[:_LONGEST_REASON]).rstrip(".")
 

@@ -19,13 +19,12 @@ from typing import Any, Final
 from outrider.center.deploy.contact import Patience
 from outrider.center.deploy.errand import Parts
 from outrider.center.deploy.key_files import KeyFiles
-from outrider.center.deploy.progress import Deployed
+from outrider.center.deploy.progress import Course, Deployed
 from outrider.center.deploy.reach import Reach, Trust
 from outrider.center.deploy.remote import HostFacts
 from outrider.center.deploy.service import DeployService
 from outrider.center.deploy.wishes import DeployBody
 from outrider.domain.actors import Actor, ActorKind
-from outrider.domain.ids import DeploymentId
 from outrider.kit.clock import SystemClock
 from outrider.kit.tasks import Tasks
 from tests.fixtures.center import OwnCenter
@@ -109,22 +108,18 @@ class Deploying:
         self.service = service
         self.supply = supply
 
-    async def begin(self, host: SshHost, **changes: Any) -> str:
+    async def begin(self, target: SshHost, /, **changes: Any) -> Course:
         """Begin a deployment; as root with the key unless told otherwise."""
-        return await self.service.begin(self.body(host, **changes), ADMIN)
+        return await self.service.begin(self.body(target, **changes), ADMIN)
 
-    async def outcome(self, deployment_id: str) -> Deployed:
-        """Wait for the end of one. Raises the error that it failed with."""
-        return await self.service.outcome(DeploymentId(deployment_id))
-
-    async def run(self, host: SshHost, **changes: Any) -> Deployed:
+    async def run(self, target: SshHost, /, **changes: Any) -> Deployed:
         """Begin one and wait for its end. Raises the error that it fails with."""
-        return await self.outcome(await self.begin(host, **changes))
+        return await (await self.begin(target, **changes)).outcome()
 
-    def body(self, host: SshHost, **changes: Any) -> DeployBody:
+    def body(self, target: SshHost, /, **changes: Any) -> DeployBody:
         """Make the body of a deployment."""
         said: dict[str, Any] = {
-            "host": host.address,
+            "host": target.address,
             "ssh_key_text": KEY,
             "label": "web-1",
             "center_url": self.own.url,

@@ -9,11 +9,11 @@ from tests.integration.center.deploy.deploying import deploying
 async def test_the_agent_is_brought_to_a_host(own: OwnCenter, ssh_host: SshHost) -> None:
     """The answer has the agent and its key; nothing but what was installed is left on the host."""
     async with deploying(own) as work:
-        deployment_id = await work.begin(ssh_host, tags=["web"])
+        course = await work.begin(ssh_host, tags=["web"])
         async with work.agent_of(ssh_host) as agent:
-            done = await work.outcome(deployment_id)
+            done = await course.outcome()
         assert (done.agent_id, done.key, done.changed) == (agent.id, agent.key, True)
-        view = await work.service.one(deployment_id)
+        view = await work.service.one(course.id)
         assert view.state is DeploymentState.DEPLOYED
         assert [note.step.value for note in view.steps if note.state == "done"] == [
             *("connect", "authenticate", "preflight", "copy", "start", "online")
