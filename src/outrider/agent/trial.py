@@ -7,6 +7,7 @@ hang. What the rules are is in `outrider.bootstrap.trials`.
 import asyncio
 import signal
 import sys
+import time
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -87,7 +88,7 @@ class TrialWatch:
             return
         log.info("this version is on trial", version=trial.version, before=trial.previous)
         try:
-            await self._clock.wait_for(self._answered.wait(), trial.patience)
+            await self._clock.wait_for(self._answered.wait(), _left(trial))
         except TimeoutError:
             await self._give_up(installation, trial)
         signal.alarm(0)
@@ -118,6 +119,12 @@ class TrialWatch:
                 await self._clock.sleep(_AGAIN)
             else:
                 return
+
+
+def _left(trial: trials.Trial) -> float:
+    """Seconds that are left of the trial's patience, which began with the launcher."""
+    gone = time.monotonic() - trial.begun
+    return trial.patience - gone if 0 <= gone <= trial.patience else trial.patience
 
 
 def note_last_words(environ: Mapping[str, str], reason: str) -> None:

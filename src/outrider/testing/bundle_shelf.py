@@ -16,8 +16,8 @@ class BundleShelf:
 
     `cut_after`: bytes after which the next downloads are cut off, one for each entry. `spoiled`: a byte of
     what is served is another. `refuse_with`: status, code and detail of a problem in place of an offer.
-    `held`: while it is set, a download stops halfway and waits (`halfway` is set then). `asked`, `headers`:
-    of the offers that were asked for. `ranges`: the Range headers of downloads, empty where there was none.
+    `hold`: downloads stop halfway (`halfway` is set then) until `release`. `asked`, `headers`: of the offers
+    that were asked for. `ranges`: the Range headers of downloads, empty where there was none.
     """
 
     def __init__(self) -> None:
@@ -28,9 +28,18 @@ class BundleShelf:
         self.ranges: list[str] = []
         self.headers: list[dict[str, str]] = []
         self.halfway = asyncio.Event()
-        self.held = False
+        self._released = asyncio.Event()
+        self._released.set()
         self._offer: dict[str, Any] | None = None
         self._content = b""
+
+    def hold(self) -> None:
+        """Let downloads stop halfway from now on."""
+        self._released.clear()
+
+    def release(self) -> None:
+        """Let downloads go on."""
+        self._released.set()
 
     def put(self, file: Path, manifest: Mapping[str, Any]) -> None:
         """Offer this archive from now on."""
@@ -89,9 +98,11 @@ class BundleShelf:
                 if request.transport is not None:
                     request.transport.abort()
                 return
-            if self.held and start >= len(content) // 2:
+            if start >= len(content) // 2 and not self._released.is_set():
                 self.halfway.set()
-                await asyncio.get_running_loop().create_future()
+                await self._released.wait()
+            if request.transport is None or request.transport.is_closing():
+                return
             await response.write(content[start : start + _PIECE])
 
 

@@ -114,6 +114,7 @@ class FakeCenter:
 
     async def stop(self) -> None:
         """Drop everything, as a center that is killed does."""
+        self.shelf.release()
         await self.drop()
         if self._runner is not None:
             await self._runner.cleanup()

@@ -4,7 +4,7 @@ import asyncio
 import json
 import ssl
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -255,7 +255,7 @@ def test_an_agents_door_is_its_record(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def authority() -> Iterator[trustme.CA]:
+def authority() -> trustme.CA:
     """A certificate authority."""
     return trustme.CA()
 

@@ -153,10 +153,10 @@ def test_what_nothing_needs_is_removed(versions: Versions) -> None:
 
 def test_only_one_changes_versions_at_a_time(versions: Versions) -> None:
     """A second one is told so, and may when the first is done."""
-    with versions.locked(), pytest.raises(Busy, match="another install or update"), versions.locked():
-        pytest.fail("two hold it")
+    with versions.locked(), pytest.raises(Busy, match="another install or update"):
+        versions.locked().__enter__()
     with versions.locked():
-        pass
+        assert versions.installed() == []
 
 
 def test_only_one_version_is_tried_at_a_time(versions: Versions) -> None:
