@@ -10,9 +10,9 @@ import pytest
 import pytest_asyncio
 
 from tests.acceptance.fleet import Fleet, open_fleet
-from tests.fixtures.bare_center import bare_center
+from tests.fixtures.bare_center import bare_api, bare_center
 
-__all__ = ["bare_center"]
+__all__ = ["bare_api", "bare_center"]
 
 _LOGS: Final = pytest.StashKey[Path]()
 _SHOWN: Final = 8000

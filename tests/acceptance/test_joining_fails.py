@@ -1,40 +1,25 @@
 """What keeps a bare host from joining is named with its step, and leaves not a file and no process behind."""
 
-import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from typing import Final
 
-import pytest_asyncio
 import trustme
 
 from outrider.bootstrap.program import program
 from outrider.center.joining.lines import install_lines
 from outrider.center.joining.outward import Outward
 from outrider.center.joining.script import InstallSettings, install_script
+from tests.acceptance.install_lines import installing, new_key, new_line, with_words
 from tests.fixtures.api import Api
 from tests.fixtures.bare_host import BareHost, Ended
-from tests.fixtures.center import RunningCenter, open_api
+from tests.fixtures.center import RunningCenter
 
 _TOO_OLD: Final = """
 import sys
 sys.version_info = (3, 9, 2, "final", 0)
 sys.version = "3.9.2 (default)"
 """
-
-
-@pytest_asyncio.fixture
-async def api(bare_center: RunningCenter) -> AsyncIterator[Api]:
-    """Ask the center as an administrator."""
-    async with open_api(bare_center.url, bare_center.tokens) as api:
-        yield api
-
-
-async def _line(api: Api, form: str = "curl") -> str:
-    made = await api.post("/api/enrolment-keys", {"approve": True})
-    line: str = made["install"][form]
-    return line
 
 
 async def _script(api: Api, center: RunningCenter, key: str) -> bytes:
@@ -56,16 +41,16 @@ async def _nothing_is_left(host: BareHost, before: Mapping[str, object]) -> None
     assert await host.tree() == before
 
 
-async def test_python_is_missing_or_lacks_parts_or_is_too_old(api: Api, bare_host: BareHost) -> None:
+async def test_python_is_missing_or_lacks_parts_or_is_too_old(bare_api: Api, bare_host: BareHost) -> None:
     """The host is told what to install; both lines fail with an exit code, not only with words."""
-    line = await _line(api)
+    line = await new_line(bare_api)
     await bare_host.remove_packages("libpython3.11-stdlib", "libpython3-stdlib", "python3.11", "python3")
     before = await bare_host.tree()
     ended = await bare_host.run("sh", "-c", line)
     _failed_at(ended, "preflight", "it lacks asyncio", "sqlite3", "apt-get install python3")
-    ended = await bare_host.run("sh", "-c", await _line(api, "python"))
+    ended = await bare_host.run("sh", "-c", await new_line(bare_api, "python"))
     _failed_at(ended, "preflight", "it lacks asyncio")
-    ended = await bare_host.run("sh", "-c", f"{line} -s -- --json")
+    ended = await bare_host.run("sh", "-c", with_words(line, "--json"))
     assert json.loads(ended.stdout.splitlines()[-1])["step"] == "preflight"
     await _nothing_is_left(bare_host, before)
     await bare_host.sh("cat > /usr/lib/python3.11/sitecustomize.py", stdin=_TOO_OLD)
@@ -82,35 +67,36 @@ async def test_python_is_missing_or_lacks_parts_or_is_too_old(api: Api, bare_hos
     await _nothing_is_left(bare_host, before)
 
 
-async def test_who_is_not_root_is_told_how(api: Api, bare_host: BareHost) -> None:
+async def test_who_is_not_root_is_told_how(bare_api: Api, bare_host: BareHost) -> None:
     """Nothing is tried that could not be ended."""
     before = await bare_host.tree()
-    ended = await bare_host.run(
-        "setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "sh", "-c", await _line(api)
-    )
+    nobody = ("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups")
+    ended = await bare_host.run(*nobody, "sh", "-c", await new_line(bare_api))
     _failed_at(ended, "preflight", "run this as root", "sudo sh")
     await _nothing_is_left(bare_host, before)
 
 
-async def test_a_disk_is_too_small(api: Api, bare_host: BareHost) -> None:
+async def test_a_disk_is_too_small(bare_api: Api, bare_host: BareHost) -> None:
     """It is told before anything is fetched; one that fills up on the way is swept clean again."""
     await bare_host.limit_disk("/opt", "16m")
     before = await bare_host.tree()
-    ended = await bare_host.run("sh", "-c", await _line(api))
+    ended = await bare_host.run("sh", "-c", await new_line(bare_api))
     _failed_at(ended, "preflight", "the disk of /opt/outrider is too full", "MB are needed")
     await _nothing_is_left(bare_host, before)
     # As many bytes as one likes, and room for few files: that shows only on the way.
     await bare_host.limit_disk("/opt", "300m,nr_inodes=200")
     before = await bare_host.tree()
-    ended = await bare_host.run("sh", "-c", await _line(api))
+    ended = await bare_host.run("sh", "-c", await new_line(bare_api))
     _failed_at(ended, "unpack", "No space left on device")
     await _nothing_is_left(bare_host, before)
 
 
-async def test_the_center_is_not_reached(api: Api, bare_center: RunningCenter, bare_host: BareHost) -> None:
+async def test_the_center_is_not_reached(
+    bare_api: Api, bare_center: RunningCenter, bare_host: BareHost
+) -> None:
     """No route back: the address is named, and what to look at."""
-    made = await api.post("/api/enrolment-keys", {"approve": True})
-    script = await _script(api, bare_center, made["key"])
+    made = await new_key(bare_api)
+    script = await _script(bare_api, bare_center, made["key"])
     await bare_host.unplug()
     before = await bare_host.tree()
     ended = await bare_host.run("sh", stdin=script)
@@ -120,27 +106,27 @@ async def test_the_center_is_not_reached(api: Api, bare_center: RunningCenter, b
     await _nothing_is_left(bare_host, before)
 
 
-async def test_another_center_answers(api: Api, bare_center: RunningCenter, bare_host: BareHost) -> None:
+async def test_another_center_answers(bare_api: Api, bare_center: RunningCenter, bare_host: BareHost) -> None:
     """Neither line runs what comes from it, and the installer itself tells it nothing: not even the key."""
-    other = trustme.CA().cert_pem.bytes().decode()
-    made = await api.post("/api/enrolment-keys", {"approve": True})
+    other = trustme.CA().cert_pem.bytes()
+    key = (await new_key(bare_api))["key"]
     before = await bare_host.tree()
-    forged = install_lines(Outward(bare_center.tls_url, other.encode()), made["key"])
+    forged = install_lines(Outward(bare_center.tls_url, other), key)
     for line in (forged.curl, forged.python):
         ended = await bare_host.run("sh", "-c", str(line))
         assert ended.code != 0
         assert "certificate" in ended.stderr.lower()
-    settings = InstallSettings(center_url=bare_center.tls_url, enrolment_key=made["key"], ca_pem=other)
+    settings = InstallSettings(center_url=bare_center.tls_url, enrolment_key=key, ca_pem=other.decode())
     ended = await bare_host.run("sh", stdin=install_script(program(), settings))
     _failed_at(ended, "preflight", "a certificate that this host does not trust")
     await _nothing_is_left(bare_host, before)
 
 
-async def test_a_key_has_died(api: Api, bare_center: RunningCenter, bare_host: BareHost) -> None:
+async def test_a_key_has_died(bare_api: Api, bare_center: RunningCenter, bare_host: BareHost) -> None:
     """A line with a dead key fetches nothing; a script that was kept until its key died says which it is."""
-    made = await api.post("/api/enrolment-keys", {"approve": True})
-    script = await _script(api, bare_center, made["key"])
-    await api.ask("DELETE", f"/api/enrolment-keys/{made['id']}")
+    made = await new_key(bare_api)
+    script = await _script(bare_api, bare_center, made["key"])
+    await bare_api.ask("DELETE", f"/api/enrolment-keys/{made['id']}")
     before = await bare_host.tree()
     ended = await bare_host.run("sh", stdin=script)
     _failed_at(ended, "preflight", "This enrolment key was revoked", "outrider keys new")
@@ -151,41 +137,25 @@ async def test_a_key_has_died(api: Api, bare_center: RunningCenter, bare_host: B
     await _nothing_is_left(bare_host, before)
 
 
-@asynccontextmanager
-async def _installing(host: BareHost, line: str, until: tuple[str, str]) -> AsyncIterator[int]:
-    """Run an install until it says this of a step; gives its number on the host, and waits for its end."""
-    process = await asyncio.create_subprocess_exec(
-        *host.entering("sh", "-c", f"{line} -s -- --json"),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
-    )
-    assert process.stdout is not None
-    async for told in process.stdout:
-        said = json.loads(told)
-        if (said["step"], said["state"]) == until:
-            break
-    yield host.process("/usr/bin/python3 -I /proc/self/fd/")
-    await process.communicate()
-
-
-async def test_it_is_stopped_on_the_way(api: Api, bare_host: BareHost) -> None:
+async def test_it_is_stopped_on_the_way(bare_api: Api, bare_host: BareHost) -> None:
     """SIGTERM undoes all; what SIGKILL leaves, an uninstall takes away, or the next install goes on with."""
     before = await bare_host.tree()
-    line = await _line(api)
+    line = await new_line(bare_api)
+    told = with_words(line, "--json")
     for until in (("unpack", "begun"), ("online", "begun")):
-        async with _installing(bare_host, line, until) as number:
+        async with installing(bare_host, told, until) as number:
             await bare_host.sh(f"kill -TERM {number}")
         await _nothing_is_left(bare_host, before)
-    line = await _line(api)
-    async with _installing(bare_host, line, ("unpack", "begun")) as number:
+    line = await new_line(bare_api)
+    told = with_words(line, "--json")
+    async with installing(bare_host, told, ("unpack", "begun")) as number:
         await bare_host.sh(f"kill -KILL {number}")
-    left = await bare_host.run("sh", "-c", f"{line} -s -- --uninstall")
+    left = await bare_host.run("sh", "-c", with_words(line, "--uninstall"))
     assert left.code == 0, left.said
     await _nothing_is_left(bare_host, before)
-    async with _installing(bare_host, line, ("start", "begun")) as number:
+    async with installing(bare_host, told, ("start", "begun")) as number:
         await bare_host.sh(f"kill -KILL {number}")
     await bare_host.sh(line)
-    gone = await bare_host.run("sh", "-c", f"{line} -s -- --uninstall")
+    gone = await bare_host.run("sh", "-c", with_words(line, "--uninstall"))
     assert gone.code == 0, gone.said
     await _nothing_is_left(bare_host, before)
