@@ -284,6 +284,9 @@ _ACTS: Final[dict[tuple[str, str], tuple[str, Act]]] = {
 _ELSEWHERE: Final = {
     ("POST", "/api/alerts/acknowledge"): "it needs an alert that fires: tests of alerts",
     ("POST", "/api/agents/{agent_id}/files"): "it needs a host with a disk: tests of files",
+    ("POST", "/api/agents/deploy"): "it takes an SSH server: tests of deployments",
+    ("DELETE", "/api/agents/host-keys/{key_id}"): "likewise",
+    ("POST", "/api/deployments/{deployment_id}/cancel"): "likewise",
     ("POST", "/api/agents/enrol"): "its actor is the agent: test_a_host_that_joins_is_the_actor_itself",
     ("POST", "/api/login"): "it makes the session its entry names: tests of access",
     ("POST", "/api/logout"): "it ends the session that asks: tests of access",

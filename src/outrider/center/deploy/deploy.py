@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 
 from outrider.bootstrap.program import program
@@ -72,7 +72,7 @@ class _Supply:
         """Find the bundle for a host."""
         return await self._bundles.offer(facts.target, glibc=facts.glibc)
 
-    def pieces(self, digest: str) -> AsyncIterator[bytes]:
+    def pieces(self, digest: str) -> AsyncGenerator[bytes, None]:
         """Give its bytes."""
         return self._bundles.open(digest)
 

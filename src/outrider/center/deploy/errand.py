@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -75,7 +75,7 @@ class Supply(Protocol):
         """Find the bundle that fits a host. Raises NoBundle, which says how to make one."""
         ...
 
-    def pieces(self, digest: str) -> AsyncIterator[bytes]:
+    def pieces(self, digest: str) -> AsyncGenerator[bytes, None]:
         """Give a bundle's bytes."""
         ...
 

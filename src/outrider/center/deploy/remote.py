@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -61,7 +61,7 @@ class File(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     size: int
     sha256: str
-    pieces: Callable[[], AsyncIterator[bytes]]
+    pieces: Callable[[], AsyncGenerator[bytes, None]]
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True):
@@ -173,10 +173,11 @@ class Remote:
         try:
             await self._program.write(msgspec.json.encode(order) + b"\n")
             for file in files:
-                async for piece in file.pieces():
-                    await self._program.write(piece)
-                    sent += len(piece)
-                    on_progress(sent)
+                async with aclosing(file.pieces()) as pieces:
+                    async for piece in pieces:
+                        await self._program.write(piece)
+                        sent += len(piece)
+                        on_progress(sent)
         except TimeoutError:
             raise DeployFailed("The host takes nothing of what is sent to it any more.") from None
         except ConnectionLost:
@@ -397,7 +398,7 @@ def _incomplete(said: str) -> str:
 def of_bytes(name: str, data: bytes) -> File:
     """Make a file to be sent of what is in memory."""
 
-    async def pieces() -> AsyncIterator[bytes]:
+    async def pieces() -> AsyncGenerator[bytes, None]:
         for start in range(0, len(data), _PIECE):
             yield data[start : start + _PIECE]
 

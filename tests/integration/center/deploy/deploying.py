@@ -10,7 +10,7 @@ import hashlib
 import io
 import json
 import zipfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -85,7 +85,7 @@ class ScriptedSupply:
         self.asked.append(facts)
         return Offer("bundle", hashlib.sha256(self.bundle).hexdigest(), len(self.bundle))
 
-    async def pieces(self, digest: str) -> AsyncIterator[bytes]:
+    async def pieces(self, digest: str) -> AsyncGenerator[bytes, None]:
         """Give them."""
         for start in range(0, len(self.bundle), 65536):
             yield self.bundle[start : start + 65536]
