@@ -1,21 +1,25 @@
 """A bundle as an answer, or a part of one: a download that was cut goes on where it stopped."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from http import HTTPStatus
 
-from outrider.center.bundles.service import BundleService, Offer
+from outrider.center.blobs import BlobsUnavailable
+from outrider.center.bundles.service import Offer
 from outrider.center.http.downloads import Bytes, Exchange
 from outrider.center.http.ranges import Part, part_for
+
+Read = Callable[[int, int], AsyncGenerator[bytes, None]]
+"""Gives a bundle's bytes from one position up to and without another."""
 
 
 class BundleDownload:
     """The answer with a bundle. Memory stays bounded, however many are under way and however slow."""
 
-    def __init__(self, bundles: BundleService, bundle: Offer, headers: Mapping[str, str]) -> None:
-        """Take what was asked for, and the headers of the request. Raises RangeNotSatisfiable."""
-        self._bundles = bundles
+    def __init__(self, bundle: Offer, read: Read, headers: Mapping[str, str]) -> None:
+        """Take what was asked for, what reads it, and the request's headers. Raises RangeNotSatisfiable."""
         self._bundle = bundle
+        self._read = read
         self._part = part_for(
             bundle.size,
             f'"{bundle.digest}"',
@@ -39,12 +43,15 @@ class BundleDownload:
             await exchange.send_all(self._pieces(part), self)
 
     async def _pieces(self, part: Part) -> AsyncGenerator[Bytes, None]:
-        bundle = self._bundles.open(self._bundle.digest, part.start, part.start + part.length)
-        async with aclosing(bundle) as pieces:
+        left = part.length
+        async with aclosing(self._read(part.start, part.start + part.length)) as pieces:
             async for piece in pieces:
                 if self._is_left:
                     return
+                left -= len(piece)
                 yield piece
+        if left:
+            raise BlobsUnavailable(f"The bundle {self._bundle.name} is kept {left} bytes short.")
 
     def _head(self, part: Part) -> dict[str, str]:
         bundle = self._bundle

@@ -1,5 +1,6 @@
 """Routes of bundles: hosts fetch their agents here."""
 
+from functools import partial
 from typing import Annotated, Any, Final
 
 from litestar import Request, Response, Router, get
@@ -57,7 +58,7 @@ async def fetch_bundle(
     """Download a bundle that was offered. Takes Range, If-Range and If-None-Match."""
     await let_in(request, fleet)
     bundle = await bundles.find(check_digest(digest))
-    return DownloadAnswer(BundleDownload(bundles, bundle, request.headers))
+    return DownloadAnswer(BundleDownload(bundle, partial(bundles.open, digest), request.headers))
 
 
 @get("/bundles", opt=access(Role.ADMIN))

@@ -145,9 +145,10 @@ class BundleService:
     async def _make(self) -> None:
         try:
             fingerprint = await asyncio.to_thread(self._installation.fingerprint)
-            for row in await self._kept.list(self._target):
-                if row.fingerprint == fingerprint and await self._kept.is_whole(row):
-                    return
+            # An older one of the same content has to become the newest again, which keeping it does.
+            own = [row for row in await self._kept.list(self._target) if row.fingerprint is not None]
+            if own and own[0].fingerprint == fingerprint and await self._kept.is_whole(own[0]):
+                return
             log.info("making the bundle of this installation", target=str(self._target))
             content = await asyncio.to_thread(self._installation.content)
         except OSError as error:
