@@ -43,6 +43,7 @@ from outrider.client.answers import (
     User,
 )
 from outrider.client.audit import AuditActor, AuditEntry, AuditVerdict
+from outrider.client.bundles import Bundle, BundleOffer
 from outrider.client.center import AsyncCenter
 from outrider.client.dispatches import (
     Dispatch,
@@ -87,6 +88,8 @@ __all__ = [
     "AuditEntry",
     "AuditVerdict",
     "Authority",
+    "Bundle",
+    "BundleOffer",
     "Center",
     "CenterAway",
     "CenterFacts",

@@ -10,6 +10,7 @@ from outrider.client.address import check_url
 from outrider.client.alerts import Alerts
 from outrider.client.answers import Session
 from outrider.client.audit import Audit
+from outrider.client.bundles import Bundles
 from outrider.client.changes import Changes
 from outrider.client.commands import Commands
 from outrider.client.dispatches import Dispatches
@@ -30,7 +31,19 @@ if TYPE_CHECKING:
 
 
 class AsyncCenter(
-    Access, Fleet, Commands, Dispatches, Schedules, Alerts, Logs, Files, Telemetry, Terminals, Audit, Changes
+    Access,
+    Fleet,
+    Commands,
+    Dispatches,
+    Schedules,
+    Alerts,
+    Logs,
+    Files,
+    Telemetry,
+    Terminals,
+    Audit,
+    Bundles,
+    Changes,
 ):
     """One control center.
 

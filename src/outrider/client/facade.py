@@ -50,6 +50,7 @@ if TYPE_CHECKING:
         SignIn,
     )
     from outrider.client.audit import AuditEntry, AuditVerdict
+    from outrider.client.bundles import Bundle, BundleOffer
     from outrider.client.dispatches import Dispatch, DispatchCommand, DispatchProgress, TargetPreview
     from outrider.client.files import Download, FileInfo, Uploaded
     from outrider.client.logs import LogStep
@@ -307,6 +308,14 @@ class Center:
     def revoke_enrolment_key(self, key_id: str) -> None:
         """End an enrolment key; hosts that came with it stay."""
         self._wait(self._center.revoke_enrolment_key(key_id))
+
+    def bundles(self) -> list[Bundle]:
+        """All bundles that are kept, newest first."""
+        return self._wait(self._center.bundles())
+
+    def bundle_offer(self, python: str, platform: str, *, version: str | None = None) -> BundleOffer:
+        """Say what a host with this Python (`3.11`) and platform (`linux-x86_64`) gets."""
+        return self._wait(self._center.bundle_offer(python, platform, version=version))
 
     def send(
         self,

@@ -18,8 +18,10 @@ from outrider.center.bundles.packing import pack
 from outrider.center.bundles.rows import BundleRow, Origin
 from outrider.center.settings import CenterSettings
 from outrider.center.visits import visited
+from outrider.client import AsyncCenter
 from outrider.domain.bundles import BundleTarget
 from outrider.domain.enrolment import new_agent_key, new_enrolment_key
+from outrider.domain.errors import NotFound
 from outrider.kit.clock import SystemClock
 from outrider.testing.clock import TurnedClock
 from tests.fixtures.api import Answer, Api
@@ -308,3 +310,14 @@ async def test_administrators_see_them_all(lab: Lab) -> None:
         "agents": 0,
         "offered": True,
     }
+
+
+async def test_the_client_asks_for_them(lab_center: tuple[RunningCenter, CenterSettings, BundleRow]) -> None:
+    """All that are kept, and what a host gets; the error says what to do."""
+    running, _, row = lab_center
+    async with AsyncCenter(running.url, token=running.tokens["admin"]) as center:
+        assert row.digest in [each.digest for each in await center.bundles()]
+        offer = await center.bundle_offer(OTHER.python, OTHER.platform, version=__version__)
+        assert (offer.digest, offer.size, offer.name) == (row.digest, row.size, row.file_name)
+        with pytest.raises(NotFound, match="outrider center bundle build"):
+            await center.bundle_offer("3.97", OTHER.platform)
