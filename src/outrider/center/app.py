@@ -90,6 +90,7 @@ from outrider.center.terminal.routes import SOCKETS
 from outrider.center.terminal.routes import router as terminal_routes
 from outrider.center.terminal.service import TerminalService
 from outrider.domain.errors import OutriderError
+from outrider.domain.ids import AgentId
 from outrider.kit import config, logs
 from outrider.kit.clock import Clock, SystemClock
 from outrider.kit.launch import ANNOUNCE_FD, PARENT_FD, ParentWatch, inherited_descriptor
@@ -164,18 +165,18 @@ class Center:
             Spool(settings.home.expanduser() / "uploads", settings.uploads_bytes),
         )
         self.logs = LogService(store, self.host_streams, self.hub, Approved(store), clock)
+        self.telling = Telling(store, self.hub, clock, lambda: standing.seen().position)
+        self.groups = GroupService(store, self.telling, clock)
         self.terminals = TerminalService(
             store,
             self.host_streams,
             self.event_streams,
             blobs,
             clock,
-            recording=RecordingMode(settings.terminal_recording),
+            recording_of=self._recording_of,
             idle=settings.terminal_idle_minutes * 60,
         )
         self.outward = Outward(settings.public_url, authority.chain_pem() if authority else b"")
-        self.telling = Telling(store, self.hub, clock, lambda: standing.seen().position)
-        self.groups = GroupService(store, self.telling, clock)
         self.fleet = FleetService(
             store,
             self.presence,
@@ -236,6 +237,10 @@ class Center:
             },
             Upgrades(counted, SOCKETS),
         )
+
+    async def _recording_of(self, agent_id: AgentId) -> RecordingMode:
+        """Say what of a host's terminals is recorded: as its profile says, else as the center is set."""
+        return RecordingMode(await self.groups.recording_of(agent_id) or self.settings.terminal_recording)
 
     def join(self, tree: Supervisor) -> None:
         """Add the center's services to `tree`, in the order in which they start."""

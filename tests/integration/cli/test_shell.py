@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest_asyncio
 
-from outrider.center.terminal.recording import RecordingMode
 from outrider.cli import centers
 from outrider.cli.centers import Centers, SavedCenter
+from outrider.domain.profiles import DEFAULT
 from outrider.domain.terminals import MAX_SIDE
 from tests.fixtures.center import OwnCenter, own_center
 from tests.fixtures.proxy import Proxy
@@ -180,7 +180,8 @@ async def test_terminals_are_listed_ended_and_replayed(desk: Desk) -> None:
     path = centers.default_path(desk.program.environ)
     known = centers.load(path)
     centers.save(path, Centers(current="lab", centers={**known.centers, "boss": admin}))
-    desk.own.center.terminals._recording = RecordingMode.OUTPUT  # noqa: SLF001 - the setting
+    params = {"params": {"terminal_recording": "output"}}
+    await desk.own.api.ask("PATCH", f"/api/profiles/{DEFAULT}", params)
     async with terminal(desk.program, *desk.shell()) as screen:
         await ready(screen)
         listed = await desk.program.run("terminals", "--open")

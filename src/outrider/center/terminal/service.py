@@ -1,7 +1,7 @@
 """Terminals: opened, come back to, listed, ended, replayed."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -109,20 +109,20 @@ class TerminalService:
         blobs: Blobs,
         clock: Clock,
         *,
-        recording: RecordingMode,
+        recording_of: Callable[[AgentId], Awaitable[RecordingMode]],
         idle: float,
     ) -> None:
         """Take the parts and the rules.
 
-        `recording` says what is recorded, `idle` after how many seconds without input a terminal ends (0:
-        never).
+        `recording_of` says what is recorded on a host, `idle` after how many seconds without input a terminal
+        ends (0: never).
         """
         self._store = store
         self._host_streams = host_streams
         self._event_streams = event_streams
         self._blobs = blobs
         self._clock = clock
-        self._recording = recording
+        self._recording_of = recording_of
         self._idle = idle
         self._places: dict[TerminalId, Place] = {}
         # A recording is put together by one at a time.
@@ -171,6 +171,7 @@ class TerminalService:
             self._host_streams.open(agent_id, KIND, request, window=WINDOW) as stream,
         ):
             attached = await _attached(stream)
+            mode = await self._recording_of(agent_id)
             row = TerminalRow(
                 id=terminal_id,
                 agent_id=agent_id,
@@ -187,13 +188,13 @@ class TerminalService:
                 reason="",
                 bytes_in=0,
                 bytes_out=0,
-                recorded=self._recording is not RecordingMode.OFF,
+                recorded=mode is not RecordingMode.OFF,
             )
             try:
                 await self._store.writer.submit(
-                    OPEN_TERMINALS, Opening(row=row, by=caller.actor, recording=self._recording.value)
+                    OPEN_TERMINALS, Opening(row=row, by=caller.actor, recording=mode.value)
                 )
-                recording = self._recording_of(row)
+                recording = self._recording(row, mode)
                 await recording.begin(
                     columns=wish.columns,
                     rows=wish.rows,
@@ -229,7 +230,7 @@ class TerminalService:
             try:
                 async with self._host_streams.open(agent_id, KIND, request, window=WINDOW) as stream:
                     attached = await _attached(stream)
-                    recording = self._recording_of(row)
+                    recording = self._recording(row, await self._recording_of(agent_id))
                     await recording.go_on(wish.columns, wish.rows)
                     await self._store.writer.submit(
                         RETURN_TO, Return(terminal_id=terminal_id, by=caller.actor, lost=attached.lost)
@@ -433,8 +434,12 @@ class TerminalService:
         except OutriderError as error:
             log.warning("a recording could not be put together", terminal=terminal_id, reason=error.detail)
 
-    def _recording_of(self, row: TerminalRow) -> Recording:
-        mode = self._recording if row.recorded else RecordingMode.OFF
+    def _recording(self, row: TerminalRow, mode: RecordingMode) -> Recording:
+        """Whether there is one is settled when a terminal is opened; with what is typed, each time."""
+        if not row.recorded:
+            mode = RecordingMode.OFF
+        elif mode is RecordingMode.OFF:
+            mode = RecordingMode.OUTPUT
         return Recording(self._blobs, row.id, mode, row.started, self._clock)
 
     # --- what nobody looks at any more
