@@ -3,6 +3,8 @@
 import sys
 
 from bench import (
+    bundle_served,
+    bundle_size,
     cli,
     command_round_trip,
     fan_out,
@@ -32,6 +34,8 @@ sys.exit(
                 minute_rows,
                 watched_metrics,
                 links,
+                bundle_size,
+                bundle_served,
                 footprint,
             )
         }

@@ -31,7 +31,7 @@ from bench.rig.operator import agents, authority, enrolment_key, sign_in
 from bench.rig.options import Options, run
 from bench.rig.profile import profiled
 from bench.rig.programs import AgentProgram, CenterProgram
-from bench.rig.usage import MEGABYTE, Usage, resident
+from bench.rig.usage import MEGABYTE, Usage, peaks_of, resident
 from tests.fixtures.processes import free_port
 
 TITLE = "a large file through the center, beside nginx proxying nginx"
@@ -42,7 +42,6 @@ _PINGS: Final = 60
 _SHARE: Final = 0.5
 _GROWTH_MB: Final = 32.0
 _SLOWER: Final = 2.0
-_SAMPLE: Final = 0.05
 _GIGABYTE: Final = 1024 * MEGABYTE
 
 _NGINX: Final = """
@@ -140,7 +139,7 @@ async def _compare(
     figures = []
     before = [resident(pid) for pid in watched]
     idle_p50 = percentile(idle, 0.5)
-    async with _peaks(watched) as peaks:
+    async with peaks_of(watched) as peaks:
         for direction in ("down", "up"):
             our_results, their_results, meanwhile = [], [], []
             for _ in range(_ROUNDS):
@@ -311,23 +310,6 @@ class _Pings:
             group.create_task(go_on())
             yield taken
             stopping = True
-
-
-@asynccontextmanager
-async def _peaks(pids: tuple[int, ...]) -> AsyncIterator[list[int]]:
-    """Watch the memory of processes while the block lasts."""
-    peaks = [resident(pid) for pid in pids]
-
-    async def watch() -> None:
-        while True:
-            for number, pid in enumerate(pids):
-                peaks[number] = max(peaks[number], resident(pid))
-            await asyncio.sleep(_SAMPLE)
-
-    async with asyncio.TaskGroup() as group:
-        watching = group.create_task(watch())
-        yield peaks
-        watching.cancel()
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
 """What a process uses: processor time and memory."""
 
+import asyncio
 import resource
 import time
-from contextlib import suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
@@ -11,6 +13,7 @@ import psutil
 
 KILOBYTE: Final = 1024
 MEGABYTE: Final = 1024 * 1024
+_SAMPLE: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,23 @@ def _ticked(pid: int) -> float:
 def resident(pid: int) -> int:
     """Return the bytes of memory a process holds (RSS)."""
     return int(psutil.Process(pid).memory_info().rss)
+
+
+@asynccontextmanager
+async def peaks_of(pids: Sequence[int]) -> AsyncIterator[list[int]]:
+    """Watch the memory of processes while the block lasts; the most that each held, in bytes."""
+    peaks = [resident(pid) for pid in pids]
+
+    async def watch() -> None:
+        while True:
+            for number, pid in enumerate(pids):
+                peaks[number] = max(peaks[number], resident(pid))
+            await asyncio.sleep(_SAMPLE)
+
+    async with asyncio.TaskGroup() as group:
+        watching = group.create_task(watch())
+        yield peaks
+        watching.cancel()
 
 
 @dataclass(frozen=True, slots=True)
