@@ -1,4 +1,4 @@
-"""`outrider agents`: list agents, show one, delete some."""
+"""`outrider agents`: list agents, show one, update or delete some."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import msgspec
 from cyclopts import Parameter
 
+from outrider.cli.agents_update import update_agents
 from outrider.cli.app import make_app
 from outrider.cli.connection import Where, ask
 from outrider.cli.listing import STATUS_STYLES, AsJson, Column, ago, at, show_facts, show_json, show_table
@@ -29,6 +30,7 @@ def command() -> App:
     app.default(list_agents)
     app.command(list_agents, name="list")
     app.command(show_agent, name="show")
+    app.command(update_agents, name="update")
     app.command(delete_agents, name="delete")
     return app
 
@@ -62,6 +64,7 @@ def list_agents(
             Column("HOSTNAME"),
             Column("IP"),
             Column("OS"),
+            Column("AGENT"),
             Column("SEEN"),
             Column("TAGS"),
             Column("ID", whole=True),
@@ -73,6 +76,7 @@ def list_agents(
                 agent.hostname,
                 agent.ip or "",
                 agent.os or "",
+                agent.version or "",
                 ago(agent.last_seen),
                 " ".join(agent.tags),
                 agent.id,
@@ -111,8 +115,12 @@ def _facts(detail: AgentDetail) -> dict[str, str]:
         "connection": _plain(detail.connection),
         "ip": detail.ip or "",
         "os": detail.os or "",
-        "agent version": detail.agent_version or detail.version or "",
+        "agent version": _build(detail.agent_version or detail.version or "", detail.agent_build),
+        "newer at the center": _build(detail.newer.version, detail.newer.build) if detail.newer else "",
         "tags": " ".join(detail.tags),
+        "groups": ", ".join(group.name for group in detail.groups),
+        "profile": detail.profile.name if detail.profile else "",
+        "settings": " ".join(f"{name}={value}" for name, value in _settings(detail)),
         "abilities": " ".join(detail.abilities),
         "first seen": at(detail.first_seen),
         "last seen": f"{at(detail.last_seen)} ({ago(detail.last_seen)})" if detail.last_seen else "never",
@@ -121,6 +129,14 @@ def _facts(detail: AgentDetail) -> dict[str, str]:
     }
     facts |= {name: _plain(value) for name, value in (detail.metrics or {}).items()}
     return {name: value for name, value in facts.items() if value}
+
+
+def _build(version: str, build: str) -> str:
+    return f"{version} (build {build})" if build else version
+
+
+def _settings(detail: AgentDetail) -> list[tuple[str, str]]:
+    return list(detail.profile.params.items()) if detail.profile else []
 
 
 def _plain(value: object) -> str:

@@ -16,7 +16,7 @@ WORDS: Final[tuple[Word, ...]] = (
     Word("login", "outrider.cli.login", "Sign in to a center."),
     Word("logout", "outrider.cli.logout", "Sign out of a center."),
     Word("centers", "outrider.cli.saved", "List, rename and forget saved centers; choose the default."),
-    Word("agents", "outrider.cli.agents", "List agents; show or delete one."),
+    Word("agents", "outrider.cli.agents", "List agents; show, update or delete some."),
     Word("approve", "outrider.cli.approve", "Let pending agents in."),
     Word("decline", "outrider.cli.decline", "Turn agents away."),
     Word("tag", "outrider.cli.tag", "Add and remove an agent's tags."),

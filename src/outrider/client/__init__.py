@@ -25,6 +25,7 @@ from outrider.client.alerts import (
 from outrider.client.answers import (
     Agent,
     AgentDetail,
+    Build,
     CenterFacts,
     Command,
     CommandType,
@@ -88,6 +89,7 @@ __all__ = [
     "AuditEntry",
     "AuditVerdict",
     "Authority",
+    "Build",
     "Bundle",
     "BundleOffer",
     "Center",

@@ -64,8 +64,19 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
     tags: list[str] = []
 
 
+class Build(msgspec.Struct, frozen=True, kw_only=True):
+    """A version of the agent, with the build that tells two bundles of one version apart."""
+
+    version: str = ""
+    build: str = ""
+
+
 class AgentDetail(Agent, frozen=True, kw_only=True):
-    """An agent with all that its center knows. `clock_offset` is how far its clock is ahead, in seconds."""
+    """An agent with all that its center knows. `clock_offset` is how far its clock is ahead, in seconds.
+
+    `agent_build` is empty for an agent that was not installed from a bundle; `newer` is what an update would
+    put in its place, None when it runs that.
+    """
 
     metrics: dict[str, Any] | None = None
     labels: Any = None
@@ -73,6 +84,8 @@ class AgentDetail(Agent, frozen=True, kw_only=True):
     connection: Any = None
     first_seen: float | None = None
     agent_version: str | None = None
+    agent_build: str = ""
+    newer: Build | None = None
     clock_offset: float | None = None
     conflict: Any = None
 

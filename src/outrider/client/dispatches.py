@@ -200,6 +200,34 @@ class Dispatches(Asking):
             repeatable=True,
         )
 
+    async def update_agents(
+        self,
+        target: str,
+        *,
+        version: str = "",
+        force: bool = False,
+        concurrency: int | None = 5,
+        max_failures: int | str | None = 0,
+        offline: str | None = "skip",
+        idempotency_key: str | None = None,
+    ) -> Dispatch:
+        """Update the agents of all hosts that `target` means, as a dispatch that rolls.
+
+        `version` names one that the center keeps; else it is the one that the center offers. `force`: also
+        where it runs already. The rest as in `dispatch`: five at a time, none more after a failure, and not
+        for hosts that are away, unless told otherwise. Takes an administrator.
+        """
+        params = {"version": version, "force": force}
+        return await self.dispatch(
+            target,
+            "update_agent",
+            {name: value for name, value in params.items() if value},
+            concurrency=concurrency,
+            max_failures=max_failures,
+            offline=offline,
+            idempotency_key=idempotency_key,
+        )
+
     def dispatches(self, *, state: str | None = None, page: int = 100) -> AsyncGenerator[Dispatch, None]:
         """The dispatches, newest first, page by page as they are read."""
         return each(pages(self, _PATH, Dispatch, {"state": state, "limit": page}))

@@ -387,6 +387,30 @@ class Center:
             )
         )
 
+    def update_agents(
+        self,
+        target: str,
+        *,
+        version: str = "",
+        force: bool = False,
+        concurrency: int | None = 5,
+        max_failures: int | str | None = 0,
+        offline: str | None = "skip",
+        idempotency_key: str | None = None,
+    ) -> Dispatch:
+        """Update the agents of all hosts that `target` means, as a dispatch that rolls."""
+        return self._wait(
+            self._center.update_agents(
+                target,
+                version=version,
+                force=force,
+                concurrency=concurrency,
+                max_failures=max_failures,
+                offline=offline,
+                idempotency_key=idempotency_key,
+            )
+        )
+
     def dispatches(self, *, state: str | None = None, page: int = 100) -> Iterator[Dispatch]:
         """The dispatches, newest first, page by page."""
         return self._each(self._center.dispatches(state=state, page=page))

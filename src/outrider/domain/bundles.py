@@ -69,6 +69,12 @@ class BundleTarget(msgspec.Struct, frozen=True, order=True):
             )
         return cls(python, platform)
 
+    @classmethod
+    def of_tag(cls, tag: str) -> Self:
+        """Read it from how an agent writes it, such as `cp311-linux-x86_64`. Raises BadTarget."""
+        abi, _, platform = tag.partition("-")
+        return cls.parse(f"{abi[2:3]}.{abi[3:]}", platform)
+
     @property
     def abi(self) -> str:
         """The tag of its Python, such as `cp311`."""

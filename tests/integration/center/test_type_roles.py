@@ -63,6 +63,6 @@ async def test_the_types_are_described(api: Api) -> None:
     """Each with its role and the schema of its parameters, as they are checked."""
     listed = {each["type"]: each for each in await api.get("/api/agents/command-types", role="viewer")}
     assert set(listed) == set(REGISTRY)
-    assert {name for name, each in listed.items() if each["role"] == Role.ADMIN} == {"reboot"}
+    assert {name for name, each in listed.items() if each["role"] == Role.ADMIN} == {"reboot", "update_agent"}
     kinds = listed["service"]["params"]["$defs"]["ServiceParams"]["properties"]
     assert kinds["action"]["enum"] == ["restart", "start", "status", "stop"]

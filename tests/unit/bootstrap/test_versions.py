@@ -65,8 +65,9 @@ def test_a_version_is_placed_and_used(versions: Versions, tmp_path: Path) -> Non
     assert name == "0.2.0-0123456789ab-cp311"
     assert told == ["unpacking", "checking that it runs on this host"]
     assert versions.installed() == [name]
-    assert versions.current is None
+    before = versions.current
     versions.use(name)
+    assert before is None
     assert versions.current == name
     assert versions.layout.current.readlink() == Path("versions", name)
     assert versions.described(name) == "0.2.0 (build 0123456789ab)"

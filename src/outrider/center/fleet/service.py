@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from outrider.center.blobs import Blobs
+from outrider.center.bundles.newer import Newer, newer_for
 from outrider.center.fleet import keys, rows, targets, writes
 from outrider.center.fleet.approval import approval_of
 from outrider.center.fleet.presence import Presence
@@ -69,7 +70,11 @@ class AgentSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AgentView(AgentSummary, frozen=True, kw_only=True):
-    """An agent with all that is known of it (contract 002). `labels` are the names of its groups."""
+    """An agent with all that is known of it (contract 002). `labels` are the names of its groups.
+
+    `agent_build` is the build of the bundle it was installed from, empty for one that was installed in
+    another way; `newer` is the bundle that `update_agent` would put in its place, None when it runs that.
+    """
 
     metrics: dict[str, Any]
     labels: list[str]
@@ -78,6 +83,8 @@ class AgentView(AgentSummary, frozen=True, kw_only=True):
     abilities: list[str]
     connection: dict[str, Any]
     agent_version: str
+    agent_build: str
+    newer: Newer | None
     device_id: str
     first_seen: int
     facts: dict[str, Any]
@@ -382,6 +389,7 @@ class FleetService:
                 raise writes.no_such_agent(agent_id)
             groups = await memberships(conn, row.id)
             profile = (await given(conn, [row.id]))[row.id]
+            newer = await newer_for(conn, row.facts)
         summary = self._summary(row)
         link = self._hub.get(row.id)
         return AgentView(
@@ -399,6 +407,8 @@ class FleetService:
                 "paused": link.paused if link else False,
             },
             agent_version=row.version,
+            agent_build=row.facts.get("agent_build", ""),
+            newer=newer,
             device_id=row.device_id,
             first_seen=int(row.first_seen),
             facts=row.facts,
