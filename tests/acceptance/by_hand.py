@@ -11,6 +11,8 @@ from tests.fixtures.bare_host import BareHost
 
 PROGRAM: Final = "/usr/bin/python3 -I -S /root/by-hand/site agent"
 HOME: Final = "/srv/agent"
+WRITTEN: Final = (HOME, "/root/by-hand")
+"""What it writes to: its data, and what Python compiles of it."""
 _PATIENCE: Final = 60.0
 _LOOK_SECONDS: Final = 0.1
 
@@ -38,7 +40,7 @@ async def settings(api: Api, url: str) -> dict[str, str]:
 async def start(host: BareHost, variables: dict[str, str], *, user: str = "root") -> None:
     """Start it in the background, as from a terminal that was closed."""
     given = " ".join(f"{name}={shlex.quote(value)}" for name, value in variables.items())
-    run = f"setpriv --reuid={user} --regid={user} --clear-groups env {given} {PROGRAM}"
+    run = f"setpriv --reuid={user} --regid=$(id -g {user}) --clear-groups env {given} {PROGRAM}"
     await host.sh(f"setsid {run} </dev/null >/dev/null 2>&1 &")
 
 

@@ -33,7 +33,6 @@ class Center:
         prefix: Sequence[str] = (),
         *,
         heartbeat: float = HEARTBEAT,
-        tls_host: str = "127.0.0.1",
     ) -> None:
         self.home = home
         self.port = free_port()
@@ -47,7 +46,7 @@ class Center:
             {
                 "home": str(home),
                 "listen": f"127.0.0.1:{self.port}",
-                "tls_listen": f"{tls_host}:{self.tls_port}",
+                "tls_listen": f"127.0.0.1:{self.tls_port}",
                 "admin_password": PASSWORD,
                 "heartbeat": str(heartbeat),
             },
@@ -269,26 +268,17 @@ async def copy_home(program: Program, home: Path, to: Path) -> None:
 
 @asynccontextmanager
 async def open_fleet(
-    folder: Path,
-    seed: int,
-    *,
-    center_prefix: Sequence[str] = (),
-    heartbeat: float = HEARTBEAT,
-    tls_host: str = "127.0.0.1",
+    folder: Path, seed: int, *, center_prefix: Sequence[str] = (), heartbeat: float = HEARTBEAT
 ) -> AsyncIterator[Fleet]:
-    """Start a center and give it with a journal that follows it; kill everything in the end.
-
-    `tls_host` is the address that it serves over TLS.
-    """
+    """Start a center and give it with a journal that follows it; kill everything in the end."""
     async with AsyncExitStack() as stack:
         connector = aiohttp.TCPConnector(force_close=True)
         http = await stack.enter_async_context(
             aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=90))
         )
         fleet = Fleet(folder, seed, http, stack)
-        fleet.center = Center(
-            folder / "center", http, center_prefix, heartbeat=heartbeat, tls_host=tls_host
-        )
+        if center_prefix:
+            fleet.center = Center(folder / "center", http, center_prefix, heartbeat=heartbeat)
         stack.push_async_callback(_end_commands, fleet)
         stack.push_async_callback(fleet.center.program.discard)
         await fleet.center.start()

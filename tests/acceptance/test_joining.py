@@ -73,8 +73,9 @@ async def test_systemd_runs_it(bare_api: Api, systemd_host: BareHost) -> None:
     pid = await systemd_host.sh("systemctl show --property=MainPID --value outrider-agent")
     await systemd_host.sh("systemctl reload outrider-agent")
     assert await systemd_host.sh("systemctl show --property=MainPID --value outrider-agent") == pid
-    own = await _does(bare_api, agent["id"], "cat /proc/self/cgroup")
-    assert "/system.slice/outrider-agent.service/" in own, "a command has its own cgroup"
+    # A command is on its way before it is in its own.
+    own = await _does(bare_api, agent["id"], "sleep 0.5; cat /proc/self/cgroup")
+    assert "/system.slice/outrider-agent.service/tasks/cmd_" in own
     await systemd_host.sh(f"kill -KILL {pid}")
     another = f'[ "$(systemctl show --property=MainPID --value outrider-agent)" != {pid.strip()} ]'
     await systemd_host.sh(f"until systemctl -q is-active outrider-agent && {another}; do sleep 0.1; done")
