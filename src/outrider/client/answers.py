@@ -71,6 +71,24 @@ class Build(msgspec.Struct, frozen=True, kw_only=True):
     build: str = ""
 
 
+class AgentGroup(msgspec.Struct, frozen=True, kw_only=True):
+    """A group that an agent is in: by hand, by the group's rule, or by both."""
+
+    id: str
+    name: str = ""
+    by_hand: bool = False
+    by_rule: bool = False
+
+
+class AgentProfile(msgspec.Struct, frozen=True, kw_only=True):
+    """The profile that an agent has, and what it comes to. `group_id` None: it is the default profile's."""
+
+    id: str
+    name: str = ""
+    group_id: str | None = None
+    params: dict[str, str] = {}
+
+
 class AgentDetail(Agent, frozen=True, kw_only=True):
     """An agent with all that its center knows. `clock_offset` is how far its clock is ahead, in seconds.
 
@@ -80,6 +98,8 @@ class AgentDetail(Agent, frozen=True, kw_only=True):
 
     metrics: dict[str, Any] | None = None
     labels: Any = None
+    groups: list[AgentGroup] = []
+    profile: AgentProfile | None = None
     abilities: list[str] = []
     connection: Any = None
     first_seen: float | None = None
