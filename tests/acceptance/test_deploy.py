@@ -1,4 +1,4 @@
-"""A bare Debian host is deployed to over SSH: the real bundle, the real installer, TLS by the center's own CA."""
+"""A bare Debian host is deployed to over SSH: real bundle, real installer, TLS by the center's own CA."""
 
 import json
 from collections.abc import AsyncIterator

@@ -25,6 +25,8 @@ from outrider.client.alerts import (
 from outrider.client.answers import (
     Agent,
     AgentDetail,
+    AgentGroup,
+    AgentProfile,
     Build,
     CenterFacts,
     Command,
@@ -46,6 +48,13 @@ from outrider.client.answers import (
 from outrider.client.audit import AuditActor, AuditEntry, AuditVerdict
 from outrider.client.bundles import Bundle, BundleOffer
 from outrider.client.center import AsyncCenter
+from outrider.client.deployments import (
+    Deployment,
+    DeploymentStep,
+    DeployProgress,
+    SshAccess,
+    SshHostKey,
+)
 from outrider.client.dispatches import (
     Dispatch,
     DispatchCommand,
@@ -66,6 +75,7 @@ from outrider.client.faults import (
     WrongCertificate,
 )
 from outrider.client.files import Download, FileInfo, Uploaded
+from outrider.client.groups import Group, GroupMember, GroupProfile, Profile, ProfileParameter
 from outrider.client.logs import LogAway, LogBack, LogGap, LogLine, LogNotice, LogStep
 from outrider.client.schedules import Firing, Schedule
 from outrider.client.telemetry import MetricsAway, MetricsHistory, MetricsMissed, MetricsStep
@@ -79,6 +89,8 @@ if TYPE_CHECKING:
 __all__ = [
     "Agent",
     "AgentDetail",
+    "AgentGroup",
+    "AgentProfile",
     "Alert",
     "AlertChannel",
     "AlertNotice",
@@ -99,6 +111,9 @@ __all__ = [
     "ChannelTested",
     "Command",
     "CommandType",
+    "DeployProgress",
+    "Deployment",
+    "DeploymentStep",
     "Dispatch",
     "DispatchCommand",
     "DispatchMissed",
@@ -110,6 +125,9 @@ __all__ = [
     "EventsMissed",
     "FileInfo",
     "Firing",
+    "Group",
+    "GroupMember",
+    "GroupProfile",
     "LogAway",
     "LogBack",
     "LogGap",
@@ -128,6 +146,8 @@ __all__ = [
     "NoticeDelivery",
     "Output",
     "PasswordChangeRequired",
+    "Profile",
+    "ProfileParameter",
     "Progress",
     "Provider",
     "Reconnecting",
@@ -141,6 +161,8 @@ __all__ = [
     "Silence",
     "Skipped",
     "Snapshot",
+    "SshAccess",
+    "SshHostKey",
     "StateChange",
     "StrangeAnswer",
     "StreamToken",

@@ -13,10 +13,12 @@ from outrider.client.audit import Audit
 from outrider.client.bundles import Bundles
 from outrider.client.changes import Changes
 from outrider.client.commands import Commands
+from outrider.client.deployments import Deployments
 from outrider.client.dispatches import Dispatches
 from outrider.client.faults import WrongCertificate
 from outrider.client.files import Files
 from outrider.client.fleet import Fleet
+from outrider.client.groups import Groups
 from outrider.client.logs import Logs
 from outrider.client.schedules import Schedules
 from outrider.client.telemetry import Telemetry
@@ -33,7 +35,9 @@ if TYPE_CHECKING:
 class AsyncCenter(
     Access,
     Fleet,
+    Groups,
     Commands,
+    Deployments,
     Dispatches,
     Schedules,
     Alerts,

@@ -6,6 +6,8 @@ import asyncio
 import threading
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+import msgspec
+
 from outrider.client.asking import STREAM_PATIENCE
 from outrider.client.center import AsyncCenter
 from outrider.client.dispatches import OUTPUT_PAGE
@@ -51,8 +53,10 @@ if TYPE_CHECKING:
     )
     from outrider.client.audit import AuditEntry, AuditVerdict
     from outrider.client.bundles import Bundle, BundleOffer
+    from outrider.client.deployments import Deployment, DeployProgress, SshAccess, SshHostKey
     from outrider.client.dispatches import Dispatch, DispatchCommand, DispatchProgress, TargetPreview
     from outrider.client.files import Download, FileInfo, Uploaded
+    from outrider.client.groups import Group, GroupMember, Profile, ProfileParameter
     from outrider.client.logs import LogStep
     from outrider.client.schedules import Firing, Schedule
     from outrider.client.telemetry import MetricsHistory, MetricsStep
@@ -357,6 +361,80 @@ class Center:
         """The command types this center knows."""
         return self._wait(self._center.command_types())
 
+    def deploy(
+        self,
+        access: SshAccess,
+        *,
+        label: str = "",
+        tags: Collection[str] = (),
+        sudo_password: str | None = None,
+        jump: SshAccess | None = None,
+        adopt: bool = False,
+        center_url: str | None = None,
+    ) -> Deployment:
+        """Bring the agent to a host over SSH, and wait for the end: its `state` says how it went."""
+        return self._wait(
+            self._center.deploy(
+                access,
+                label=label,
+                tags=tags,
+                sudo_password=sudo_password,
+                jump=jump,
+                adopt=adopt,
+                center_url=center_url,
+            )
+        )
+
+    def begin_deployment(
+        self,
+        access: SshAccess,
+        *,
+        label: str = "",
+        tags: Collection[str] = (),
+        sudo_password: str | None = None,
+        jump: SshAccess | None = None,
+        adopt: bool = False,
+        center_url: str | None = None,
+    ) -> Deployment:
+        """Begin to bring the agent to a host over SSH."""
+        return self._wait(
+            self._center.begin_deployment(
+                access,
+                label=label,
+                tags=tags,
+                sudo_password=sudo_password,
+                jump=jump,
+                adopt=adopt,
+                center_url=center_url,
+            )
+        )
+
+    def deployments(self, *, page: int = 1000) -> Iterator[Deployment]:
+        """All deployments that are kept, newest first."""
+        return self._each(self._center.deployments(page=page))
+
+    def deployment(self, deployment_id: str) -> Deployment:
+        """One deployment with its steps. Raises NotFound."""
+        return self._wait(self._center.deployment(deployment_id))
+
+    def cancel_deployment(self, deployment_id: str) -> Deployment:
+        """End a deployment: what was done is undone. Raises Conflict when it is over."""
+        return self._wait(self._center.cancel_deployment(deployment_id))
+
+    def follow_deployment(
+        self, deployment_id: str, *, patience: float | None = STREAM_PATIENCE
+    ) -> Iterator[DeployProgress]:
+        """Follow a deployment to its end; the last that is given is the Deployment."""
+        return self._each(self._center.follow_deployment(deployment_id, patience=patience))
+
+    def ssh_host_keys(self, *, host: str | None = None) -> list[SshHostKey]:
+        """The SSH host keys that the center remembers."""
+        return self._wait(self._center.ssh_host_keys(host=host))
+
+    def forget_ssh_host_key(self, key_id: str) -> None:
+        """Forget a host key: the next one that its host shows is trusted. Raises NotFound."""
+        self._wait(self._center.forget_ssh_host_key(key_id))
+
     def preview_target(self, target: str, *, limit: int | None = None) -> TargetPreview:
         """Say whom a target means now. Raises InvalidTarget, which points at the mistake."""
         return self._wait(self._center.preview_target(target, limit=limit))
@@ -438,6 +516,74 @@ class Center:
     ) -> Iterator[DispatchProgress]:
         """Follow a dispatch from its beginning: pieces and changes as they come, last the Dispatch itself."""
         return self._each(self._center.follow_dispatch(dispatch_id, live=live, patience=patience))
+
+    def groups(self) -> list[Group]:
+        """All groups."""
+        return self._wait(self._center.groups())
+
+    def group(self, group_id: str) -> Group:
+        """One group. Raises NotFound."""
+        return self._wait(self._center.group(group_id))
+
+    def new_group(
+        self, name: str, *, rule: str = "", priority: int = 0, profile_id: str | None = None
+    ) -> Group:
+        """Make a group. Raises Invalid, for a rule with the place of the error."""
+        return self._wait(self._center.new_group(name, rule=rule, priority=priority, profile_id=profile_id))
+
+    def edit_group(
+        self,
+        group_id: str,
+        *,
+        name: str | msgspec.UnsetType = msgspec.UNSET,
+        rule: str | msgspec.UnsetType = msgspec.UNSET,
+        priority: int | msgspec.UnsetType = msgspec.UNSET,
+        profile_id: str | msgspec.UnsetType | None = msgspec.UNSET,
+    ) -> Group:
+        """Change a group; with `profile_id` None it gives no profile any more."""
+        return self._wait(
+            self._center.edit_group(group_id, name=name, rule=rule, priority=priority, profile_id=profile_id)
+        )
+
+    def delete_group(self, group_id: str) -> None:
+        """Delete a group; its members stay."""
+        self._wait(self._center.delete_group(group_id))
+
+    def group_members(self, group_id: str) -> list[GroupMember]:
+        """All members of a group, in the order they enrolled."""
+        return self._wait(self._center.group_members(group_id))
+
+    def set_group_members(
+        self, group_id: str, *, add: Collection[str] = (), remove: Collection[str] = ()
+    ) -> Group:
+        """Put agents into a group by hand, and take others out; whom its rule takes in stays in it."""
+        return self._wait(self._center.set_group_members(group_id, add=add, remove=remove))
+
+    def profiles(self) -> list[Profile]:
+        """All profiles."""
+        return self._wait(self._center.profiles())
+
+    def profile(self, profile_id: str) -> Profile:
+        """One profile. Raises NotFound."""
+        return self._wait(self._center.profile(profile_id))
+
+    def profile_parameters(self) -> list[ProfileParameter]:
+        """The parameters that the center knows; a profile may have others, too."""
+        return self._wait(self._center.profile_parameters())
+
+    def new_profile(self, name: str, params: Mapping[str, str]) -> Profile:
+        """Make a profile. Raises Invalid, naming the parameter."""
+        return self._wait(self._center.new_profile(name, params))
+
+    def edit_profile(
+        self, profile_id: str, params: Mapping[str, str | None], *, name: str | None = None
+    ) -> Profile:
+        """Change a profile: parameters that are not named stay, None removes one."""
+        return self._wait(self._center.edit_profile(profile_id, params, name=name))
+
+    def delete_profile(self, profile_id: str) -> None:
+        """Delete a profile that no group gives. Raises Conflict."""
+        self._wait(self._center.delete_profile(profile_id))
 
     def schedules(self) -> list[Schedule]:
         """All schedules."""

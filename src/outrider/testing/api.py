@@ -39,6 +39,7 @@ from outrider.testing.api_access import CODE, NOW, PASSWORD, TOKEN, FakeAccess, 
 from outrider.testing.api_alerts import FakeAlerts
 from outrider.testing.api_audit import FakeAudit
 from outrider.testing.api_commands import FakeCommand
+from outrider.testing.api_deployments import FakeDeployments
 from outrider.testing.api_dispatches import FakeDispatches
 from outrider.testing.api_files import FakeFiles
 from outrider.testing.api_logs import FakeLogs
@@ -80,6 +81,7 @@ class FakeApi:
         self.alerts = FakeAlerts()
         self.files = FakeFiles(self.agents)
         self.logs = FakeLogs(self.agents)
+        self.deployments = FakeDeployments()
         self.terminals = FakeTerminals(self.agents)
         self.telemetry = FakeTelemetry(self.agents)
         self.version = __version__
@@ -171,6 +173,7 @@ class FakeApi:
             *self.work.streams,
             *self.logs.streams,
             *self.terminals.streams,
+            *self.deployments.streams,
             *self.telemetry.streams,
         ):
             if request.transport is not None:
@@ -185,6 +188,7 @@ class FakeApi:
             web.get("/api/session", self._session),
             web.get("/api/agents", self._list_agents),
             web.get("/api/agents/command-types", self._command_types),
+            *self.deployments.routes(),
             web.get(agent, self._show_agent),
             web.patch(agent, self._edit_agent),
             web.delete(agent, self._delete_agent),

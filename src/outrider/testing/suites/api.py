@@ -15,6 +15,8 @@ import pytest
 from outrider.client import (
     AsyncCenter,
     Command,
+    Deployment,
+    DeploymentStep,
     Dispatch,
     DispatchCommand,
     DispatchOutput,
@@ -23,6 +25,7 @@ from outrider.client import (
     Output,
     SecondFactorRequired,
     Snapshot,
+    SshAccess,
     TargetRefused,
 )
 from outrider.client.terminal import TerminalEnded, TerminalOpened, TerminalWindow, open_terminal
@@ -452,6 +455,26 @@ class ApiSuite:
             await center.delete_schedule(made.id)
             with pytest.raises(NotFound):
                 await center.schedule(made.id)
+
+    async def test_deployments(self, site: Site) -> None:
+        """One that fails says at which step and why; it is listed, and can't be cancelled any more."""
+        async with AsyncCenter(site.url, token=site.token) as center:
+            access = SshAccess(host="127.0.0.1", port=1, key_text="no key")
+            steps = [
+                step async for step in center.follow_deployment((await center.begin_deployment(access)).id)
+            ]
+            *notes, ended = steps
+            assert isinstance(ended, Deployment)
+            assert (ended.state, ended.step, ended.code) == ("failed", "authenticate", "ssh_key_unusable")
+            assert [each.state for each in notes if isinstance(each, DeploymentStep)][-1] == "failed"
+            assert ended in [each async for each in center.deployments()]
+            assert await center.deployment(ended.id) == ended
+            with pytest.raises(Conflict):
+                await center.cancel_deployment(ended.id)
+            assert (await center.deploy(access)).code == "ssh_key_unusable"
+            assert await center.ssh_host_keys(host="nobody.invalid") == []
+            with pytest.raises(NotFound):
+                await center.forget_ssh_host_key("hk_nothing")
 
     async def test_alert_rules_and_channels(self, site: Site) -> None:
         """A channel shows only its scheme, and stays while a rule tells it; rules are made and changed."""
