@@ -36,11 +36,11 @@ class Joining:
         wait = self._failures.retry_after(address)
         if wait > 0:
             raise Throttled(f"Too many dead keys from here; try again in {wait:.0f} s.", retry_after=wait)
-        url = self._outward.of_a_host(asked)
-        if not _ADDRESS.match(url):
+        if not _ADDRESS.fullmatch(asked):
+            # It becomes part of a script.
             raise Invalid("The Host header is no address of a center.")
         try:
-            settings = await self._settings(key.strip(), url, address)
+            settings = await self._settings(key.strip(), self._outward.of_a_host(asked), address)
         except Unauthenticated:
             self._failures.try_take(address)
             raise
