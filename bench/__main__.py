@@ -7,6 +7,7 @@ from bench import (
     bundle_size,
     cli,
     command_round_trip,
+    deploy,
     fan_out,
     file_transfer,
     footprint,
@@ -36,6 +37,7 @@ sys.exit(
                 links,
                 bundle_size,
                 bundle_served,
+                deploy,
                 footprint,
             )
         }

@@ -44,6 +44,11 @@ TEST_PACKAGES: Final = (
         ),
     ),
     Package(
+        "openssh-client",
+        "deployments are tested with a real SSH agent",
+        lambda: shutil.which("ssh-agent") is not None and shutil.which("ssh-add") is not None,
+    ),
+    Package(
         "curl",
         "the guides' command lines are tested as they are printed",
         lambda: shutil.which("curl") is not None,
