@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import os
 import re
 import signal
 import sys
@@ -55,6 +56,8 @@ _CERTIFICATE: Final = re.compile(rb"-----BEGIN CERTIFICATE-----(.+?)-----END CER
 
 def main(argv: Sequence[str]) -> int:
     """Install as these words say; returns 0, 1 when a step failed, 2 for settings that can't be used."""
+    # What others have to read is readable, whoever installs.
+    os.umask(0o022)
     parser = argparse.ArgumentParser(prog="outrider-agent.pyz install")
     parser.add_argument("--settings", required=True, metavar="FILE", help="JSON; `-` is standard input")
     parser.add_argument("--json", action="store_true", help="tell of the steps as JSON, one line each")

@@ -5,12 +5,14 @@ It only reads. What it finds decides what an install does.
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 from outrider.bootstrap import adopt, agent_settings, center, parts
 from outrider.bootstrap.adopt import CannotTell, Found
@@ -35,7 +37,8 @@ _SPARE: Final = 24 * 1024 * 1024
 """Bytes that stay free: for the spool, and for whatever else lives on that disk."""
 _GROWTH: Final = 5
 """An unpacked agent is at most so many times its archive."""
-_UNAUTHORIZED: Final = 401
+_NOT_KNOWN: Final = frozenset({401, 403, 404, 410})
+"""How a center answers an agent that it does not know, or not by this key."""
 _NO_BUNDLE: Final = "no_bundle"
 
 
@@ -70,6 +73,7 @@ def look(request: Request, report: Report) -> Host:
         )
     if not Path("/proc/self/fd").is_dir():
         raise StepFailed("/proc is not mounted on this host, and an agent can't work without it")
+    _check_address(request.center_url)
     installed = _installed(request)
     settings = _settings(request, installed)
     home = request.home or Path(settings.get("home") or DEFAULT_HOME)
@@ -105,6 +109,23 @@ def _check_python() -> None:
         raise StepFailed(f"Python 3.11 or newer is needed; this is {sys.version.split()[0]}")
     if lacking := parts.missing():
         raise StepFailed(parts.remedy(lacking))
+
+
+def _check_address(center_url: str) -> None:
+    """Refuse an address where a key would travel for all to read. Raises StepFailed."""
+    address = urlsplit(center_url)
+    if address.scheme == "http" and not _is_loopback(address.hostname or ""):
+        raise StepFailed(
+            f"{center_url} is not encrypted, and this host's key would go over it: let the center listen "
+            "over TLS (OUTRIDER_TLS_LISTEN), and get the line for this host anew"
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _installed(request: Request) -> Installed | None:
@@ -211,7 +232,7 @@ def _ask_center(
         try:
             return True, door, _offer(door, target, request)
         except CenterRefused as refused:
-            if refused.status != _UNAUTHORIZED:
+            if refused.status not in _NOT_KNOWN:
                 raise StepFailed(_advised(refused)) from refused
         if record.get("center_url", "").rstrip("/") != request.center_url.rstrip("/"):
             raise StepFailed(

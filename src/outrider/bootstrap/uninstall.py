@@ -37,14 +37,14 @@ def main(argv: Sequence[str], usual_prefix: Path = DEFAULT_PREFIX) -> int:
     parser.add_argument("--json", action="store_true", help="tell the end as JSON")
     told = parser.parse_args(argv)
     out = _Out(as_json=told.json)
-    if os.geteuid() != 0:
-        return out.fail("an agent is taken away as root: run this as root")
     try:
         installed = read_installed(told.prefix)
     except NotInstalled as error:
         return out.end(str(error), agent_id="", changed=False)
     except RecordBroken as error:
         return out.fail(str(error))
+    if os.geteuid() != 0:
+        return out.fail("an agent is taken away as root: run this as root")
     try:
         return _uninstall(installed, out, keep_data=told.keep_data)
     except StepFailed as failed:
@@ -67,11 +67,9 @@ def _uninstall(installed: Installed, out: _Out, *, keep_data: bool) -> int:
     ]
     if not keep_data:
         parts.append(("the data", lambda: removal.remove_data(layout)))
-    parts += [
-        ("the folders that were made for it", lambda: removal.remove_if_empty(installed.folders)),
-        # Last: with its record gone, nobody would know what is left.
-        ("the program", lambda: removal.remove_program(layout)),
-    ]
+    # Last: with its record gone, nobody would know what is left.
+    parts.append(("the program", lambda: removal.remove_program(layout)))
+    parts.append(("the folders that were made", lambda: removal.remove_if_empty(installed.folders)))
     for what, remove in parts:
         try:
             remove()
