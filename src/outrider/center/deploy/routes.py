@@ -5,6 +5,7 @@ from typing import Annotated, Any, Final
 import msgspec
 from litestar import Request, Response, Router, delete, get, post
 from litestar.di import NamedDependency
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
 from litestar.response import Stream
 
@@ -45,7 +46,10 @@ class Forgotten(msgspec.Struct, kw_only=True):
     "/agents/deploy",
     opt=access(Role.ADMIN),
     status_code=200,
-    responses=documented([404, 409, 429, 500, 502]),
+    responses={
+        **documented([404, 409, 429, 500, 502, 503]),
+        202: ResponseSpec(DeploymentView, generate_examples=False, description="Begun, with `wait=false`"),
+    },
 )
 async def deploy(
     data: JSONBody[DeployBody],
