@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sqlalchemy.sql.compiler import SQLCompiler
     from sqlalchemy.sql.dml import UpdateBase
     from sqlalchemy.sql.elements import ColumnElement
+    from sqlalchemy.sql.operators import OperatorType
     from sqlalchemy.sql.selectable import Select
 
     from outrider.center.store.connection import Connection
@@ -139,11 +140,16 @@ class _OneOf(FunctionElement[bool]):
     inherit_cache: bool | None = True
     type: TypeEngine[bool] = Boolean()
 
+    def self_group(self, against: OperatorType | None = None) -> _OneOf:
+        """Stand as it is within AND and OR: SQLite finds no index through `... = 1`, as SQLAlchemy adds."""
+        del against
+        return self
+
 
 @compiles(_OneOf, "sqlite")
 def _on_sqlite(element: _OneOf, compiler: SQLCompiler, **words: Any) -> str:
     column, values = (compiler.process(clause, **words) for clause in element.clauses)
-    return f"{column} IN (SELECT value FROM json_each({values}))"  # noqa: S608 - both are compiled clauses
+    return f"({column} IN (SELECT value FROM json_each({values})))"  # noqa: S608 - both are compiled clauses
 
 
 @compiles(_OneOf, "postgresql")
