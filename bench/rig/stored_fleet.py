@@ -30,7 +30,7 @@ def store_fleet(database: Path, count: int) -> None:
             conn.execute(sa.insert(agent_details), [_details(ids[n], n, now) for n in range(count)])
             conn.execute(sa.insert(agent_tags), [row for n in range(count) for row in _tag_rows(ids[n], n)])
             conn.execute(sa.insert(groups).values(id="group_blue", name="blue", created=now))
-            members = [{"group_id": "group_blue", "agent_id": each} for each in ids[::10]]
+            members = [{"group_id": "group_blue", "agent_id": each, "by_hand": True} for each in ids[::10]]
             conn.execute(sa.insert(group_members), members)
     finally:
         engine.dispose()

@@ -100,6 +100,12 @@ async def groups_of_profiles(conn: Connection) -> dict[ProfileId, list[str]]:
     return found
 
 
+async def count_members(conn: Connection, group_id: str) -> int:
+    """Count the members of a group."""
+    query = sa.select(sa.func.count()).where(group_members.c.group_id == group_id)
+    return int((await conn.execute(query)).scalar_one())
+
+
 async def member_counts(conn: Connection) -> dict[GroupId, int]:
     """Count the members of each group that has any."""
     rows = await conn.execute(

@@ -138,18 +138,15 @@ class GroupService:
 
     async def groups(self) -> list[GroupView]:
         """List the groups by name."""
-        async with self._store.read() as conn:
-            counts = await rows.member_counts(conn)
-            names = {row.id: row.name for row in await rows.all_profiles(conn)}
-            return [_group_view(row, names, counts.get(row.id, 0)) for row in await rows.all_groups(conn)]
+        return await self._store.trip(_group_views)
 
     async def group(self, group_id: str) -> GroupView:
         """Show a group. Raises `NotFound`."""
         async with self._store.read() as conn:
             row = await rows.group_with(conn, group_id)
             names = {each.id: each.name for each in await rows.all_profiles(conn)}
-            counts = await rows.member_counts(conn)
-        return _group_view(row, names, counts.get(row.id, 0))
+            members = await rows.count_members(conn, group_id)
+        return _group_view(row, names, members)
 
     async def make_group(
         self, *, name: str, rule: str, priority: int, profile: str | None, by: Actor
@@ -241,6 +238,12 @@ async def _profile_views(conn: Connection) -> list[ProfileView]:
     kept = await rows.all_profiles(conn)
     (default,) = [row for row in kept if row.id == DEFAULT]
     return [_profile_view(row, default, used) for row in kept]
+
+
+async def _group_views(conn: Connection) -> list[GroupView]:
+    counts = await rows.member_counts(conn)
+    names = {row.id: row.name for row in await rows.all_profiles(conn)}
+    return [_group_view(row, names, counts.get(row.id, 0)) for row in await rows.all_groups(conn)]
 
 
 def _profile_view(

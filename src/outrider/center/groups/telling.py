@@ -59,10 +59,12 @@ class Telling:
         self._is_due = asyncio.Event()
 
     def soon(self, ids: Iterable[AgentId]) -> None:
-        """Tell these agents, as all is that has been written until now."""
+        """Tell those of these agents that have a link, as all is that has been written until now."""
         for agent_id in ids:
-            self._due.setdefault(agent_id, 0)
-        self._is_due.set()
+            if self._hub.get(agent_id) is not None:
+                self._due.setdefault(agent_id, 0)
+        if self._due:
+            self._is_due.set()
 
     def took(self, agent_id: AgentId, number: int) -> None:
         """Tell an agent its tags, in which its writes up to `number` are settled."""
