@@ -379,7 +379,15 @@ class FakeApi:
             "revoked": False,
         }
         self.keys[key["id"]] = key
-        return web.json_response({**key, "key": f"oek_{key['id']}_{'s' * 43}"}, status=201)
+        text = f"oek_{key['id']}_{'s' * 43}"
+        url = f"https://center.example:8443/api/agents/install-script?key={text}"
+        install: Json = {
+            "url": "https://center.example:8443",
+            "curl": f"curl -fsS '{url}' | sh",
+            "python": f"python3 -c '{url}' | sh",
+            "note": "",
+        }
+        return web.json_response({**key, "key": text, "install": install}, status=201)
 
     async def _list_keys(self, _: web.Request) -> web.Response:
         return web.json_response(list(self.keys.values()))

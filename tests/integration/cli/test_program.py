@@ -125,12 +125,14 @@ async def test_agents_are_approved_declined_tagged_and_deleted(api: FakeApi, sig
 
 
 async def test_a_new_key_stands_alone_on_stdout(api: FakeApi, signed_in: Program) -> None:
-    """`KEY=$(outrider keys new)` works; list and revoke know it by its id."""
+    """`KEY=$(outrider keys new)` works, with the lines for a host beside it; list and revoke know its id."""
     ended = await signed_in.run(
         "keys", "new", "--uses", "unlimited", "--ttl", "2h", "--tag", "a", "--tag", "b"
     )
-    assert (ended.out.count("\n"), ended.err) == (1, "")
+    assert ended.out.count("\n") == 1
     ((key_id, key),) = api.keys.items()
+    for line in ("curl -fsS '", "python3 -c '"):
+        assert f"\n{line}https://center.example:8443/api/agents/install-script?key=oek_{key_id}_" in ended.err
     assert ended.out.startswith(f"oek_{key_id}_")
     assert (key["uses"], key["tags"]) == (None, ["a", "b"])
     await signed_in.run("keys", "revoke", key_id)
