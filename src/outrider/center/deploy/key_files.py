@@ -50,10 +50,12 @@ class KeyFiles:
 def _read(path: Path) -> str:
     # Not waiting for a writer, should somebody have put a pipe there.
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise ValueError
-        data = file.read(_MOST_BYTES + 1)
+        data = os.read(descriptor, _MOST_BYTES + 1)
+    finally:
+        os.close(descriptor)
     if len(data) > _MOST_BYTES:
         raise ValueError
     return data.decode("ascii")
