@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import random
 import re
 import signal
 from collections.abc import AsyncIterator, Mapping
@@ -27,6 +28,7 @@ from tests.fixtures.installed_agent import InstalledHost, Template
 
 pytestmark = pytest.mark.slow
 
+_KILLS: Final = 6
 WITHIN: Final = 90.0
 """Seconds in which an update is over, also on a busy machine."""
 
@@ -345,6 +347,43 @@ async def test_an_agent_killed_between_writing_down_and_proposing_has_changed_no
     await center.until(lambda: center.hellos[-1].facts.agent_version == "0.2.0", WITHIN)
     await host.logged("this version has proved good")
     assert host.versions.previous == host.first
+
+
+@pytest.mark.timeout(300)
+async def test_an_update_killed_at_any_moment_leaves_a_host_that_comes_up(
+    host: InstalledHost, center: FakeCenter, bundles: Bundles
+) -> None:
+    """Kill -9 at random in download, unpacking, check, switch, trial and proof: each has one true end."""
+    rng = random.Random(seed := random.SystemRandom().randrange(2**32))  # noqa: S311 - chooses moments
+    print(f"seed {seed}")  # noqa: T201 - shown when the test fails, to repeat it
+    took = 0.0
+    for number in range(_KILLS + 1):
+        bundle = await bundles.make(f"0.2.{number}")
+        before = host.versions.current
+        began = asyncio.get_running_loop().time()
+        center.shelf.put(bundle.file, bundle.manifest)
+        command = await center.execute("update_agent")
+        if number:
+            await asyncio.sleep(took * rng.random())
+            host.kill()
+        finished = await ended(center, command)
+        assert number or finished.state is CommandState.SUCCEEDED, host.log
+        took = took or asyncio.get_running_loop().time() - began
+        print(f"{number}: {finished.state} {finished.reason}")  # noqa: T201 - likewise
+        if finished.state is CommandState.SUCCEEDED:
+            assert host.versions.current == bundle.folder
+        else:
+            assert host.versions.current == before, (finished.reason, host.log)
+        await center.until(
+            lambda: (
+                bool(center.link_count)
+                and center.hellos[-1].facts.agent_build in (host.versions.current or "")
+            ),
+            WITHIN,
+        )
+        assert host.versions.trial() is None
+        assert living([command]) == {}
+    assert not [left for left in host.layout.prefix.iterdir() if left.name.endswith(".tmp")]
 
 
 @pytest.mark.usefixtures("agent")
