@@ -8,7 +8,9 @@ from typing import Final
 import pytest
 
 from outrider.center.deploy.progress import Course
+from outrider.center.deploy.rows import DeploymentRow
 from outrider.center.deploy.service import AT_ONCE
+from outrider.center.deploy.writes import BEGIN, PROGRESS, Beginning, Progress
 from outrider.domain.deployments import (
     DeployCancelled,
     DeployFailed,
@@ -18,7 +20,9 @@ from outrider.domain.deployments import (
     DeployUnderWay,
 )
 from outrider.domain.errors import Conflict
+from outrider.domain.ids import KeyId, new_deployment_id
 from tests.fixtures.center import OwnCenter
+from tests.fixtures.links import enrolment
 from tests.fixtures.ssh_host import SshHost
 from tests.integration.center.deploy.deploying import ADMIN, GOES_WELL, Deploying, deploying
 from tests.integration.center.deploy.test_host_trouble import (
@@ -196,3 +200,45 @@ async def test_many_at_once_are_bounded(own: OwnCenter) -> None:
         await reached(courses[-2], lambda each: each.step is DeployStep.CONNECT)
         for course in courses[1:-1]:
             await is_cancelled(work, course, "connect")
+
+
+async def test_a_center_that_was_killed_in_the_middle(own: OwnCenter) -> None:
+    """Its next start marks what nobody is at work on, says which agent had come of it, and ends its key."""
+    row = DeploymentRow(
+        id=new_deployment_id(1.0),
+        host="10.0.0.1",
+        port=22,
+        ssh_user="root",
+        via="",
+        label="",
+        state=DeploymentState.RUNNING,
+        step=DeployStep.ONLINE,
+        steps=[],
+        created=1.0,
+        created_by=ADMIN.id,
+        created_by_name=ADMIN.name,
+        finished=None,
+        code="",
+        reason="",
+        output="",
+        enrolment_key_id=None,
+        agent_id=None,
+        changed=None,
+    )
+    key = await own.center.fleet.make_key(by=ADMIN, approve=True)
+    answer = await own.api.post("/api/agents/enrol", enrolment(key.key), role=None)
+    writer = own.center.store.writer
+    await writer.submit(BEGIN, Beginning(row=row, by=ADMIN, told={}))
+    told = Progress(id=row.id, state=row.state, step=row.step, steps=[], enrolment_key_id=KeyId(key.id))
+    await writer.submit(PROGRESS, told)
+    async with deploying(own) as work:
+        await work.service.settle()
+        view = await work.service.one(row.id)
+    assert (view.state, view.step, view.agent_id) == (
+        DeploymentState.INTERRUPTED,
+        DeployStep.ONLINE,
+        answer["agent_id"],
+    )
+    assert answer["agent_id"] in view.reason
+    assert [each.revoked for each in await own.center.fleet.list_keys()] == [True]
+    assert (await own.api.get(f"/api/agents/{answer['agent_id']}"))["id"] == answer["agent_id"]
