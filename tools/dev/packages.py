@@ -49,6 +49,11 @@ TEST_PACKAGES: Final = (
         lambda: shutil.which("ssh-agent") is not None and shutil.which("ssh-add") is not None,
     ),
     Package(
+        "git",
+        "the last release is taken from the repository, and run beside this one",
+        lambda: shutil.which("git") is not None,
+    ),
+    Package(
         "curl",
         "the guides' command lines are tested as they are printed",
         lambda: shutil.which("curl") is not None,
