@@ -135,7 +135,7 @@ def _take(center: IO[bytes], file: dict[str, Any], path: str) -> None:
     digest = hashlib.sha256()
     left = int(file["size"])
     try:
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as kept:  # noqa: PTH123
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as kept:  # noqa: PTH123 - a descriptor
             while left:
                 with _impatient():
                     piece = center.read(min(left, _PIECE))
@@ -145,7 +145,7 @@ def _take(center: IO[bytes], file: dict[str, Any], path: str) -> None:
                 kept.write(piece)
                 left -= len(piece)
     except OSError as error:
-        raise _FailedError(f"{os.path.dirname(path)}: {error.strerror or error}") from error  # noqa: PTH120
+        raise _FailedError(f"{os.path.dirname(path)}: {error.strerror or error}") from error  # noqa: PTH120 - texts all the way: this runs on any Python
     if digest.hexdigest() != file["sha256"]:
         raise _FailedError(f"{file['name']} was changed on its way")
 
@@ -205,7 +205,7 @@ class _Installer:
     def _give(self, child: subprocess.Popen[bytes]) -> None:
         """Give it the settings on its standard input: no list of processes shows the secrets in them."""
         bundle = f"{self._folder}/bundle.tar.gz"
-        settings = {**self._settings, "bundle": bundle} if os.path.exists(bundle) else self._settings  # noqa: PTH110
+        settings = {**self._settings, "bundle": bundle} if os.path.exists(bundle) else self._settings  # noqa: PTH110 - as above
         # One that ends at once says why on its other streams.
         with contextlib.suppress(BrokenPipeError):
             if child.stdin is not None:
