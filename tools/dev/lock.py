@@ -1,7 +1,8 @@
 """`./dev lock`: pin every package, with the hashes of all its files, from what pyproject.toml asks for.
 
 The lock names no index, so it works wherever pip is told to look. `requirements/dev.txt` is settled
-first and binds the others, so that all three carry the same versions. The agent's pins ship inside the package
+first and binds the others, so that all three carry the same versions. The agent's pins ship inside the
+package
 too: a center makes bundles for other platforms by them.
 """
 
