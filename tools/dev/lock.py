@@ -2,8 +2,7 @@
 
 The lock names no index, so it works wherever pip is told to look. `requirements/dev.txt` is settled
 first and binds the others, so that all three carry the same versions. The agent's pins ship inside the
-package
-too: a center makes bundles for other platforms by them.
+package too: a center makes bundles for other platforms by them.
 """
 
 import subprocess
