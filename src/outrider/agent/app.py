@@ -308,6 +308,8 @@ class Daemon:
             post=door.report,
             spool=spool,
             queue=queue,
+            tags=self._tags,
+            profile=self._profile,
             connection=self.connection,
             capture_of=work.capture,
             clock=clock,

@@ -12,7 +12,9 @@ import msgspec
 
 from outrider.agent.connection import Connection
 from outrider.agent.outputs import CHANNELS, KeptOutput
+from outrider.agent.profile import AgentProfile
 from outrider.agent.spool import Spool, Unconfirmed
+from outrider.agent.tags import AgentTags
 from outrider.agent.task_queue import TaskQueue
 from outrider.domain.connection_states import ConnectionState
 from outrider.domain.errors import Unavailable
@@ -21,7 +23,18 @@ from outrider.domain.ids import CommandId
 from outrider.kit import logs
 from outrider.kit.clock import Clock
 from outrider.protocol.limits import HEARTBEAT
-from outrider.protocol.messages import Execute, Facts, Finished, Order, OutputEnd, Readings, ResultsConfirmed
+from outrider.protocol.messages import (
+    Execute,
+    Facts,
+    Finished,
+    Order,
+    OutputEnd,
+    Profile,
+    Readings,
+    ResultsConfirmed,
+    Tags,
+    TagWrite,
+)
 
 log = logs.get(__name__)
 
@@ -33,6 +46,7 @@ OUTPUT_OF_ALL: Final = 36 * 1024
 """Output bytes in one report; the center takes 64 KiB, and base64 makes four bytes of three."""
 _OUTPUT_OF_ONE: Final = 16 * 1024
 _HELD: Final = 1000
+_TAG_WRITES: Final = 32
 _POLLING: Final = "by reports every few seconds: the network lets no WebSocket through"
 _CUT: Final = "Only the end of the output could be sent: the network lets no WebSocket through."
 
@@ -51,6 +65,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     held: list[CommandId]
     acks: list[CommandId]
     results: list[dict[str, Any]]
+    tags_set: list[TagWrite]
 
 
 class ReportAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,6 +74,8 @@ class ReportAnswer(msgspec.Struct, frozen=True, kw_only=True):
     status: str
     commands: list[Order] = []
     confirmed: list[CommandId] = []
+    tags: Tags | None = None
+    profile: Profile | None = None
 
 
 class ReportRefused(Unavailable):
@@ -95,6 +112,8 @@ class Reports:
         post: Post,
         spool: Spool,
         queue: TaskQueue,
+        tags: AgentTags,
+        profile: AgentProfile,
         connection: Connection,
         capture_of: Callable[[CommandId], KeptOutput],
         clock: Clock,
@@ -103,6 +122,8 @@ class Reports:
         self._post = post
         self._spool = spool
         self._queue = queue
+        self._tags = tags
+        self._profile = profile
         self._connection = connection
         self._capture_of = capture_of
         self._clock = clock
@@ -143,11 +164,16 @@ class Reports:
             held=held,
             acks=held,
             results=[msgspec.to_builtins(result) for result in results],
+            tags_set=list(self._tags.waiting[:_TAG_WRITES]),
         )
         answer = msgspec.json.decode(await self._post(msgspec.json.encode(report)), type=ReportAnswer)
         if first:
             self._connection.enter(ConnectionState.CONNECTED, _POLLING)
             await self._queue.open_gate_by_report()
+        if answer.profile is not None:
+            await self._profile.heard(answer.profile)
+        if answer.tags is not None:
+            await self._tags.heard(answer.tags)
         if answer.confirmed:
             await self._queue.told(ResultsConfirmed(ids=tuple(answer.confirmed)))
         if answer.commands:

@@ -116,6 +116,11 @@ class AgentTags:
         """Say what is set to the center with `voice`; said once, before there is a link."""
         self._voice = voice
 
+    @property
+    def waiting(self) -> tuple[TagWrite, ...]:
+        """What was set here and is not taken by the center yet, oldest first."""
+        return self._record.waiting
+
     def link_opened(self) -> None:
         """Say what the center has not taken yet."""
         self._say()

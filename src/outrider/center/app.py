@@ -146,7 +146,9 @@ class Center:
             position=standing.seen,
             restored=standing.was_restored,
         )
-        self.commands = Commands(store, self.hub, self.presence, blobs, clock)
+        self.telling = Telling(store, self.hub, clock, lambda: standing.seen().position)
+        self.groups = GroupService(store, self.telling, clock)
+        self.commands = Commands(store, self.hub, self.presence, blobs, self.telling, clock)
         self.host_streams = HostStreams(self.hub, clock, Approved(store))
         self.telemetry = Telemetry(
             store,
@@ -165,8 +167,6 @@ class Center:
             Spool(settings.home.expanduser() / "uploads", settings.uploads_bytes),
         )
         self.logs = LogService(store, self.host_streams, self.hub, Approved(store), clock)
-        self.telling = Telling(store, self.hub, clock, lambda: standing.seen().position)
-        self.groups = GroupService(store, self.telling, clock)
         self.terminals = TerminalService(
             store,
             self.host_streams,

@@ -265,6 +265,21 @@ async def test_the_same_write_again_changes_nothing(api: Api) -> None:
         assert (_value(first, "SITE"), _value(again, "SITE")) == (("x", "host"), ("y", "center"))
 
 
+async def test_a_host_without_a_link_hears_and_tells_by_its_reports(each_api: Api) -> None:
+    """Where no WebSocket gets through, tags and the profile travel with the reports of an agent."""
+    agent = await enrol(each_api)
+    name = _unique(agent, "poll")
+    profile = await _profile(each_api, name, mine="1")
+    await _group(each_api, name, f"SITE={name}", profile=profile["id"])
+    answer = (await agent.report(each_api, identity=True, tags_set=[["SITE", name, 5, 1]])).json
+    assert [tag[:3] for tag in answer["tags"]["tags"]] == [["SITE", name, "host"]]
+    assert answer["tags"]["taken"] == 1
+    assert answer["profile"]["params"]["mine"] == "1"
+    assert set((await agent.report(each_api)).json) == {"status", "commands", "confirmed"}
+    waiting = await enrol(each_api, approve=False)
+    assert "profile" not in (await waiting.report(each_api, identity=True)).json
+
+
 async def test_what_no_agent_may_have_is_passed_over(api: Api) -> None:
     """It is confirmed, so that it is not said for ever, and nothing else suffers."""
     agent = await enrol(api)

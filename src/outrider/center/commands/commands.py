@@ -16,6 +16,7 @@ from outrider.center.commands.service import CommandService
 from outrider.center.commands.steps import LOSE_HOSTS, LostHost
 from outrider.center.fleet.link_writes import Departure
 from outrider.center.fleet.presence import Presence
+from outrider.center.groups.telling import Telling
 from outrider.center.link.hub import Hub
 from outrider.center.store.engine import Store
 from outrider.domain.ids import AgentId, CommandId
@@ -27,7 +28,9 @@ from outrider.protocol.messages import Watch
 class Commands:
     """What brings commands to hosts, takes in what they say of them, and shows both."""
 
-    def __init__(self, store: Store, hub: Hub, presence: Presence, blobs: Blobs, clock: Clock) -> None:
+    def __init__(
+        self, store: Store, hub: Hub, presence: Presence, blobs: Blobs, telling: Telling, clock: Clock
+    ) -> None:
         """Wire the parts; hosts that fall silent lose their commands from now on."""
         self._store = store
         self._hub = hub
@@ -46,7 +49,7 @@ class Commands:
             clock,
         )
         self.following = Following(store, self.service, self.feed, self.outputs, clock)
-        self.polling = PollingService(store, presence, hub, self.delivery, self.reports, clock)
+        self.polling = PollingService(store, presence, hub, self.delivery, self.reports, telling, clock)
         self.services: tuple[Service, ...] = (
             Expiry(store, self.feed, clock),
             Resending(self.delivery, clock),

@@ -14,6 +14,8 @@ from outrider.center.commands.reports import Report, TakeReports
 from outrider.center.fleet.approval import approval_of
 from outrider.center.fleet.link_writes import OPEN_LINKS, Arrival, Heard
 from outrider.center.fleet.presence import Presence
+from outrider.center.fleet.tag_writes import TAKE_TAGS, SaidTags
+from outrider.center.groups.telling import Telling
 from outrider.center.link.hub import Hub
 from outrider.center.store.engine import Store
 from outrider.domain.command_states import CommandState
@@ -29,8 +31,11 @@ from outrider.protocol.messages import (
     FromAgent,
     Order,
     OutputEnd,
+    Profile,
     Readings,
     ResultsConfirmed,
+    Tags,
+    TagWrite,
 )
 
 MAX_BODY: Final = 64 * 1024
@@ -66,14 +71,20 @@ class ReportBody(msgspec.Struct, frozen=True, kw_only=True):
     held: Annotated[list[CommandId], Meta(max_length=2000)] = []
     acks: Annotated[list[CommandId], Meta(max_length=2000)] = []
     results: Annotated[list[PolledResult], Meta(max_length=200)] = []
+    tags_set: Annotated[list[TagWrite], Meta(max_length=256)] = []
 
 
 class ReportAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """Commands to be run, and the results that need not be sent again."""
+    """Commands to be run, and the results that need not be sent again.
+
+    Who says an identity, as agents do, is told its tags and, once it is approved, its profile.
+    """
 
     status: str
     commands: list[Order]
     confirmed: list[CommandId]
+    tags: Tags | msgspec.UnsetType = msgspec.UNSET
+    profile: Profile | msgspec.UnsetType = msgspec.UNSET
 
 
 class PollingService:
@@ -86,6 +97,7 @@ class PollingService:
         hub: Hub,
         delivery: Delivery,
         reports: TakeReports,
+        telling: Telling,
         clock: Clock,
     ) -> None:
         """Take the parts."""
@@ -94,6 +106,7 @@ class PollingService:
         self._hub = hub
         self._delivery = delivery
         self._reports = reports
+        self._telling = telling
         self._clock = clock
         self._starts: dict[AgentId, str] = {}
 
@@ -105,9 +118,27 @@ class PollingService:
         if not linked:
             fence = await self._judge(known, body, address)
             await self._presence.reported(known, self._heard(known, body), fence=fence)
+        tags, profile = await self._settle_tags(known, body)
         return ReportAnswer(
-            status="ok", commands=[] if linked else await self._offer(known, body.acks), confirmed=confirmed
+            status="ok",
+            commands=[] if linked else await self._offer(known, body.acks),
+            confirmed=confirmed,
+            tags=tags,
+            profile=profile,
         )
+
+    async def _settle_tags(
+        self, agent_id: AgentId, body: ReportBody
+    ) -> tuple[Tags | msgspec.UnsetType, Profile | msgspec.UnsetType]:
+        if body.identity is None:
+            return msgspec.UNSET, msgspec.UNSET
+        taken = 0
+        if body.tags_set:
+            said = SaidTags(agent_id=agent_id, writes=tuple(body.tags_set))
+            await self._store.writer.submit(TAKE_TAGS, said)
+            taken = max(write.number for write in body.tags_set)
+        tags, profile = await self._telling.words_for(agent_id, taken)
+        return tags, profile or msgspec.UNSET
 
     def _heard(self, agent_id: AgentId, body: ReportBody) -> Heard:
         readings = Readings(

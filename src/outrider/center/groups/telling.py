@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
+import msgspec
 import sqlalchemy as sa
 
 from outrider.center.groups.given import Given, given
@@ -75,6 +76,12 @@ class Telling:
         """Tell all agents that have a link."""
         self.soon([link.agent_id for link in self._hub])
 
+    async def words_for(self, agent_id: AgentId, taken: int) -> tuple[Tags, Profile | None]:
+        """Read what an agent is to be told that reports without a link; a profile once it is approved."""
+        version = self._position()
+        found = await self._store.trip(lambda conn: _look(conn, [agent_id]))
+        return _words(found, agent_id, taken=taken, version=version)
+
     async def serve(self, ready: Ready) -> None:
         """Tell what is due until stopped."""
         ready()
@@ -92,7 +99,7 @@ class Telling:
         there = [agent_id for agent_id in some if self._hub.get(agent_id) is not None]
         version = self._position()
         try:
-            approved, kept, tags = await self._store.trip(lambda conn: _look(conn, there))
+            found = await self._store.trip(lambda conn: _look(conn, there))
         except Unavailable as error:
             log.warning("agents wait for their profiles and tags", reason=error.detail)
             for agent_id, number in some.items():
@@ -100,19 +107,27 @@ class Telling:
             await self._clock.sleep(_AGAIN)
             return
         for agent_id in there:
-            told: list[FromCenter] = [
-                Tags(tags=tuple(tags.get(agent_id, ())), taken=some[agent_id], optional=True)
-            ]
-            if agent_id in approved:
-                told.append(Profile(version=version, params=kept[agent_id].params, optional=True))
+            tags, profile = _words(found, agent_id, taken=some[agent_id], version=version)
+            told: list[FromCenter] = [tags] if profile is None else [tags, profile]
             self._hub.post(agent_id, told)
 
 
-async def _look(
-    conn: Connection, ids: Sequence[AgentId]
-) -> tuple[set[str], Mapping[AgentId, Given], Mapping[AgentId, list[TagValue]]]:
+class _Found(msgspec.Struct, frozen=True):
+    approved: set[str]
+    given: Mapping[AgentId, Given]
+    tags: Mapping[AgentId, list[TagValue]]
+
+
+def _words(found: _Found, agent_id: AgentId, *, taken: int, version: int) -> tuple[Tags, Profile | None]:
+    tags = Tags(tags=tuple(found.tags.get(agent_id, ())), taken=taken, optional=True)
+    if agent_id not in found.approved:
+        return tags, None
+    return tags, Profile(version=version, params=found.given[agent_id].params, optional=True)
+
+
+async def _look(conn: Connection, ids: Sequence[AgentId]) -> _Found:
     tags: dict[AgentId, list[TagValue]] = {}
     for agent_id, *tag in await _TAGS.all(conn, ids=ids):
         tags.setdefault(agent_id, []).append(TagValue(*tag))
     approved = {row[0] for row in await _APPROVED.all(conn, ids=ids)}
-    return approved, await given(conn, ids), tags
+    return _Found(approved, await given(conn, ids), tags)
