@@ -17,6 +17,7 @@ from outrider.engines.commands.engine import CommandEngine
 from outrider.engines.commands.execution import Execution, ProcessExecution
 from outrider.engines.commands.outcome import Outcome
 from outrider.engines.commands.reboots import Reboots
+from outrider.engines.commands.updates import Updates
 from outrider.kit.clock import Clock, SystemClock
 
 
@@ -68,6 +69,7 @@ class Host:
     root: Path = Path("/")
     path: str = ""
     reboots: Reboots | None = None
+    updates: Updates | None = None
     begun: list[Begun] = field(default_factory=list)
 
     @property
@@ -80,6 +82,7 @@ class Host:
             base_environment={"PATH": self.path} if self.path else {},
             cgroups=self.cgroups,
             reboots=self.reboots,
+            updates=self.updates,
             root=self.root,
         )
 

@@ -92,6 +92,11 @@ class Steps:
         """Let the time of the command begin to run."""
         self._deadline = self.clock.monotonic() + self._timeout
 
+    def begin_next(self, seconds: float) -> None:
+        """Give the steps from here on `seconds` of their own, whatever those before have taken."""
+        self._timeout = seconds
+        self.begin()
+
     def end(self, stop: Stop) -> None:
         """End the step that is being done, and with it the command; the first reason counts."""
         if self.stop is not None:

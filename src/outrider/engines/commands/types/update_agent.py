@@ -43,7 +43,7 @@ _SAID: Final = 500
 def begin(assignment: Assignment[UpdateAgentParams]) -> Execution:
     """Prepare the update; nothing happens before it runs."""
     params = assignment.params
-    steps = Steps(assignment.command_id, assignment.surroundings, params.timeout + _ORDER_SECONDS)
+    steps = Steps(assignment.command_id, assignment.surroundings, params.timeout)
     return UpdateExecution(assignment.command_id, steps, assignment.capture, assignment.surroundings, params)
 
 
@@ -112,6 +112,7 @@ class UpdateExecution:
     async def _update(self, updates: Updates) -> Outcome:
         params = self._params or UpdateAgentParams()
         fetched = await self._fetch(updates, params)
+        self._steps.begin_next(2 * _ORDER_SECONDS)
         if fetched.name == updates.running:
             return Outcome(
                 state=CommandState.SUCCEEDED,
