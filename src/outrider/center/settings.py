@@ -110,7 +110,9 @@ class CenterSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     bus_url: Annotated[str, Meta(description="Bus for several replicas. Empty: chosen by the store.")] = ""
     session_hours: Annotated[float, Meta(gt=0, le=24 * 365, description="How long a sign-in lasts.")] = 24.0
     events_days: Annotated[float, Meta(gt=0, description="How long events are kept.")] = 7.0
-    commands_days: Annotated[float, Meta(gt=0, description="How long ended commands and deployments are kept.")] = 90.0
+    commands_days: Annotated[
+        float, Meta(gt=0, description="How long ended commands and deployments are kept.")
+    ] = 90.0
     alerts_days: Annotated[
         float, Meta(gt=0, description="How long alerts that are over, and notices, are kept.")
     ] = 90.0

@@ -21,7 +21,7 @@ from outrider.protocol.terminal_stream import Attached, OpenTerminal, Over, Requ
 from tests.fixtures.center import OwnCenter, own_center
 from tests.fixtures.links import enrol
 from tests.fixtures.serving import serving
-from tests.fixtures.terminals import Window, eventually, homely_host, refused, window
+from tests.fixtures.terminals import Window, eventually, homely_host, record_terminals, refused, window
 
 
 class Lab:
@@ -237,8 +237,7 @@ async def test_an_origin_that_is_none(lab: Lab) -> None:
 
 async def test_what_can_not_be_recorded_is_not_begun(lab: Lab) -> None:
     """The person is told why, the terminal is over, and nothing is left of it on its host."""
-    service = lab.own.center.terminals
-    service._recording = RecordingMode.OUTPUT  # noqa: SLF001 - the setting
+    await record_terminals(lab.api, RecordingMode.OUTPUT)
     (lab.own.home / "blobs").mkdir(exist_ok=True)
     (lab.own.home / "blobs" / PREFIX).write_text("in the way")
     answer = await refused(lab.api, lab.agent_id)
@@ -328,7 +327,7 @@ async def test_a_token_in_the_address_is_not_logged(lab: Lab, caplog: pytest.Log
 async def test_recordings_go_with_their_agent(lab: Lab) -> None:
     """At once: of terminals that have ended, and of one that is open."""
     service = lab.own.center.terminals
-    service._recording = RecordingMode.OUTPUT  # noqa: SLF001 - the setting
+    await record_terminals(lab.api, RecordingMode.OUTPUT)
     async with window(lab.api, lab.agent_id, command="echo said") as ended:
         await ended.hear("ended")
     await lab.until(ended.id, "ended")

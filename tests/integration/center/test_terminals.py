@@ -15,14 +15,13 @@ from outrider.center.http.event_streams import CONFIRMED_EVERY
 from outrider.center.store.retention import Keep, Retention
 from outrider.center.terminal.recording import PREFIX, RecordingMode, parts_of
 from outrider.center.terminal.service import GIVEN_UP_AFTER
-from outrider.domain.profiles import DEFAULT
 from outrider.domain.terminals import MAX_SIDE
 from outrider.engines.commands.processes import read_stat
 from outrider.testing.agent import AgentProcess
 from tests.fixtures.api import PATIENCE
 from tests.fixtures.center import OwnCenter, own_center
 from tests.fixtures.proxy import Proxy
-from tests.fixtures.terminals import Window, eventually, real_host, refused, window
+from tests.fixtures.terminals import Window, eventually, real_host, record_terminals, refused, window
 
 
 class Lab:
@@ -43,12 +42,6 @@ class Lab:
     async def until(self, terminal_id: str, field: str) -> Any:
         """Wait until this is set."""
         return await eventually(lambda: self.row(terminal_id), lambda row: row[field] is not None)
-
-    async def record(self, mode: RecordingMode) -> None:
-        """Let the default profile say what is recorded."""
-        path = f"/api/profiles/{DEFAULT}"
-        answer = await self.api.ask("PATCH", path, {"params": {"terminal_recording": mode.value}})
-        assert answer.status == 200, answer
 
     async def audited(self, terminal_id: str) -> list[str]:
         """What the audit log has of a terminal, oldest first."""
@@ -331,7 +324,7 @@ async def _recorded(lab: Lab, terminal_id: str) -> list[Any]:
 @pytest.mark.parametrize("mode", [RecordingMode.OUTPUT, RecordingMode.ALL])
 async def test_a_recording(lab: Lab, mode: RecordingMode) -> None:
     """An asciicast with what was shown and, only where that is wanted, what was typed; over cuts, too."""
-    await lab.record(mode)
+    await record_terminals(lab.api, mode)
     async with window(lab.api, lab.agent_id, cols=88, rows=22) as shell:
         await ready(shell)
         await shell.type("stty -echo; echo go; read pass; echo g''ot\r")
@@ -375,7 +368,7 @@ async def test_what_is_not_recorded_has_no_recording(lab: Lab) -> None:
 async def test_old_ones_are_removed_with_their_recordings(lab: Lab) -> None:
     """And nothing is left of them in the blobs, also of what lay in parts."""
     center = lab.own.center
-    await lab.record(RecordingMode.OUTPUT)
+    await record_terminals(lab.api, RecordingMode.OUTPUT)
     blobs = center.terminals._blobs  # noqa: SLF001 - the blobs of this center
     for _ in range(2):
         async with window(lab.api, lab.agent_id) as shell:

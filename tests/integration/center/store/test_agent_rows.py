@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from outrider.center.fleet.link_writes import OPEN_LINKS, Arrival
-from outrider.center.fleet.tag_rows import as_tags, replace_tags, take_host_tags
+from outrider.center.fleet.tag_rows import as_tags, replace_tags, take_host_writes
 from outrider.center.store.connection import SteppedConnection, step
 from outrider.center.store.engine import Store
 from outrider.center.store.schema import agent_details, agent_tags, agents, metadata
@@ -18,15 +18,17 @@ from outrider.center.store.writer import Transaction
 from outrider.domain.identity import Identity
 from outrider.domain.ids import AgentId, DeviceId
 from outrider.domain.tags import parse_tags
-from outrider.protocol.messages import Facts
+from outrider.protocol.messages import Facts, TagWrite
 from tests.integration.center.store.parts import Do, an_agent, its_details
 
 _ID = AgentId("agent_00000000000000000001")
 _words = st.sampled_from(["web", "db", "Web", "a.b"])
 _pairs = st.builds("{}={}".format, st.sampled_from(["SITE", "RACK"]), st.sampled_from(["", "x", "x=y", "é"]))
-_odd = st.sampled_from(["SITE=x\nweb", "A\nweb=1", "WEB=\x00", "\n", "web"])
 _center_says = st.lists(_words | _pairs, max_size=5).map(lambda tags: (replace_tags, parse_tags(tags)))
-_host_says = st.lists(_pairs | _odd, max_size=5).map(lambda tags: (take_host_tags, tuple(tags)))
+_names = st.sampled_from(["SITE", "RACK", "A\nweb", "web", "WEB\x00", "\n", ""])
+_values = st.sampled_from([None, "", "x", "x=y", "é", "x\nweb", "\x00"])
+_writes = st.builds(TagWrite, _names, _values, st.integers(0, 2000), st.integers(0, 9))
+_host_says = st.lists(_writes, max_size=5).map(lambda writes: (take_host_writes, tuple(writes)))
 
 
 @contextmanager
@@ -72,7 +74,9 @@ async def test_a_line_end_in_a_hosts_tag_is_not_taken(store: Store) -> None:
 
     async def tell(tx: Transaction) -> str:
         await tx.conn.execute(sa.insert(agents).values(an_agent(_ID)))
-        await take_host_tags(tx, _ID, ("SITE=x1", "RACK=4\nweb", "A\nweb\nB=1"))
+        said = [("SITE", "x1"), ("RACK", "4\nweb"), ("A\nweb\nB", "1")]
+        writes = [TagWrite(name, value, 1, number) for number, (name, value) in enumerate(said)]
+        await take_host_writes(tx, _ID, writes)
         await _check_text(tx)
         return str((await tx.conn.execute(sa.select(agents.c.tags))).scalar_one())
 
