@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from outrider.domain.errors import Invalid
-from outrider.domain.tags import MAX_TAGS, parse_tag, parse_tags
+from outrider.domain.tags import MAX_TAGS, parse_pair, parse_tag, parse_tags
 
 
 @pytest.mark.parametrize(
@@ -63,3 +63,20 @@ def test_there_is_a_bound() -> None:
     assert len(parse_tags(f"t{number}" for number in range(MAX_TAGS))) == MAX_TAGS
     with pytest.raises(Invalid):
         parse_tags(f"t{number}" for number in range(MAX_TAGS + 1))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "stored"), [("site", "x1", ("SITE", "x1")), ("A_1", "", ("A_1", ""))]
+)
+def test_a_pair_is_stored_with_its_name_raised(name: str, value: str, stored: tuple[str, str]) -> None:
+    """The value stays as it is, also an empty one."""
+    assert parse_pair(name, value) == stored
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("", ""), ("A=B", "c"), ("1A", "x"), ("AGENT_ID", "x"), ("A", "x" * 256), ("A", "\n")]
+)
+def test_what_is_no_pair_is_refused(name: str, value: str) -> None:
+    """A name can't smuggle its value in."""
+    with pytest.raises(Invalid):
+        parse_pair(name, value)
