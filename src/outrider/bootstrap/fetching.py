@@ -65,6 +65,8 @@ def fetch(
             offered = center.offer(door, target, version)
             name = folder_name({"version": offered.version, "build": offered.build, "python": offered.python})
             say(f"the center offers {offered.version}, build {offered.build}")
+            # Those that failed would fill the disk, one after the other.
+            versions.remove_unused(but=name)
             if name in versions.installed() and not anew:
                 return _fetched(versions, name, fresh=False)
             archive = _downloaded(door, offered, target, version, downloads, say)

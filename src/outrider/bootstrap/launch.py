@@ -49,12 +49,17 @@ def run(argv: Sequence[str], environ: MutableMapping[str, str] | None = None) ->
     while True:
         start = _begin(versions, target)
         if start.version is not None:
+            if attempt:
+                _tell_systemd(variables, "STATUS=")
             _become(versions, start.version, variables, alarm=start.alarm)
+        # It may take as long as the center is away; a service manager is not to give it up meanwhile.
+        _tell_systemd(variables, f"READY=1\nSTATUS=asking the center for an agent for {target}")
+        attempt += 1
         if _fetch(versions, target):
             continue
-        pause = min(_FIRST_PAUSE * 2**attempt, _LONGEST_PAUSE) * (0.5 + random.random() / 2)  # noqa: S311 - spreads tries
-        attempt += 1
-        _tell_systemd(variables, f"READY=1\nSTATUS=no agent for {target} yet; next try in {pause:.0f} s")
+        ceiling = min(_FIRST_PAUSE * 2 ** (attempt - 1), _LONGEST_PAUSE)
+        pause = ceiling * (0.5 + random.random() / 2)  # noqa: S311 - spreads tries
+        _tell_systemd(variables, f"STATUS=no agent for {target} yet; next try in {pause:.0f} s")
         _log(f"trying again in {pause:.0f} s")
         threading.Event().wait(pause)
 

@@ -203,13 +203,15 @@ class Versions:
         durable.sync_folder(self.layout.versions)
         return name
 
-    def remove_unused(self) -> list[str]:
+    def remove_unused(self, *, but: str = "") -> list[str]:
         """Remove the versions that neither link nor a trial needs, and what killed installs have left.
 
-        Returns the names of the versions that were removed. Raises OSError.
+        The version called `but` stays. Returns the names of those that were removed. Raises OSError.
         """
+        if not self.layout.versions.exists():
+            return []
         trial = self.trial()
-        kept = {self.current, self.previous}
+        kept = {self.current, self.previous, but}
         if trial is not None:
             kept |= {trial.version, trial.previous}
         gone = [name for name in self.installed() if name not in kept]

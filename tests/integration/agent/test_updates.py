@@ -7,6 +7,7 @@ import random
 import re
 import signal
 from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
@@ -70,15 +71,24 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> Bundles:
     return Bundles(tmp_path_factory.mktemp("bundles"))
 
 
-@pytest_asyncio.fixture
-async def host(tmp_path: Path, bundles: Bundles, center: FakeCenter) -> AsyncIterator[InstalledHost]:
-    """A host that runs the first version, linked."""
-    host = InstalledHost(tmp_path, bundles.template, center.url)
+@asynccontextmanager
+async def installed(
+    folder: Path, bundles: Bundles, center: FakeCenter, disk: str = ""
+) -> AsyncIterator[InstalledHost]:
+    """Run a host with the first version, linked; `disk` names a folder in its prefix with little room."""
+    host = InstalledHost(folder, bundles.template, center.url, disk=disk)
     record = EnrolmentRecord(center_url=center.url, agent_key=new_agent_key(), agent_id=new_agent_id(0))
     bundles.template.enrol(host.layout, record)
     center.knows(str(record.agent_id), record.agent_key)
     async with host:
         await center.linked()
+        yield host
+
+
+@pytest_asyncio.fixture
+async def host(tmp_path: Path, bundles: Bundles, center: FakeCenter) -> AsyncIterator[InstalledHost]:
+    """A host that runs the first version, linked."""
+    async with installed(tmp_path, bundles, center) as host:
         yield host
 
 
@@ -227,6 +237,30 @@ async def test_what_was_changed_on_the_way_is_refused(
     assert "is not what was offered: its SHA-256 is not" in finished.reason
     assert list((host.layout.prefix / "downloads").iterdir()) == []
     assert host.versions.installed() == [host.first]
+
+
+async def test_a_full_disk_is_named_and_not_filled_further(
+    tmp_path: Path, bundles: Bundles, center: FakeCenter
+) -> None:
+    """What came of the bundle is given back; with room the next update goes well."""
+    async with installed(tmp_path, bundles, center, disk="downloads") as host:
+        finished = await updated(center, await bundles.make("0.2.0"))
+        assert finished.state is CommandState.FAILED
+        assert "this host's disk does not take it: No space left on device" in finished.reason
+        assert host.listed("downloads") == []
+        assert host.versions.installed() == [host.first]
+
+
+async def test_a_restart_in_place_goes_through_the_launcher(host: InstalledHost, center: FakeCenter) -> None:
+    """Commands run on, in the same process; the launcher starts what `current` leads to."""
+    pid = host.program.pid
+    long = await center.execute("shell", command="echo before; sleep 3; echo after")
+    await center.started(long)
+    host.program.signal(signal.SIGHUP)
+    await center.until(lambda: len(center.hellos) > 1 and bool(center.link_count), WITHIN)
+    assert (await ended(center, long)).state is CommandState.SUCCEEDED
+    assert center.stored(long, STDOUT) == b"before\nafter\n"
+    assert host.program.pid == pid
 
 
 async def test_a_cut_download_goes_on(host: InstalledHost, center: FakeCenter, bundles: Bundles) -> None:

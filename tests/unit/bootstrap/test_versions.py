@@ -143,13 +143,15 @@ def test_an_archive_that_is_none_leaves_nothing(versions: Versions, tmp_path: Pa
 
 def test_what_nothing_needs_is_removed(versions: Versions) -> None:
     """Both links, the trial's versions and nothing else stays; leftovers of killed installs go."""
+    assert versions.remove_unused() == []
     fake(versions, "a", "b", "c", "d", "e")
     versions.carry_out([trials.Point(trials.CURRENT, "a"), trials.Point(trials.PREVIOUS, "b")])
     versions.propose("c", previous="a")
     for left in (".new-1234", ".leaving-1234"):
         (versions.layout.versions / left).mkdir()
-    assert versions.remove_unused() == ["d", "e"]
-    assert sorted(path.name for path in versions.layout.versions.iterdir()) == ["a", "b", "c"]
+    assert versions.remove_unused(but="d") == ["e"]
+    assert sorted(path.name for path in versions.layout.versions.iterdir()) == ["a", "b", "c", "d"]
+    assert versions.remove_unused() == ["d"]
 
 
 def test_only_one_changes_versions_at_a_time(versions: Versions) -> None:
