@@ -29,7 +29,7 @@ from tests.fixtures.installed_agent import InstalledHost, Template
 
 pytestmark = pytest.mark.slow
 
-_KILLS: Final = 6
+_KILLS: Final = 4
 WITHIN: Final = 90.0
 """Seconds in which an update is over, also on a busy machine."""
 
