@@ -365,7 +365,12 @@ def test_columns_that_name_blobs_are_known_by_their_names() -> None:
         for column in table.columns
         if column.name.endswith(tables.BLOB_SUFFIX)
     }
-    assert named == {"commands.stdout_blob", "commands.stderr_blob", "terminals.recording_blob"}
+    assert named == {
+        "bundles.archive_blob",
+        "commands.stderr_blob",
+        "commands.stdout_blob",
+        "terminals.recording_blob",
+    }
 
 
 def test_every_table_can_be_backed_up() -> None:
