@@ -13,9 +13,8 @@ from typing import Final
 
 from outrider.agent.connection import Connection, Standing
 from outrider.agent.installation import PREFIX, Installation
-from outrider.bootstrap import durable, scripts, trials
+from outrider.bootstrap import durable, trials
 from outrider.bootstrap.layout import Layout
-from outrider.bootstrap.program import program
 from outrider.bootstrap.versions import Busy
 from outrider.domain.connection_states import ConnectionState
 from outrider.kit import logs
@@ -157,6 +156,10 @@ def _tidy_up(installation: Installation) -> None:
 
 def _renew_launcher(layout: Layout) -> bool:
     """Put this version's launcher in the place of an older one; tell whether it was another."""
+    # Needed once in the life of a version: what they load is not to stay in the daemon's memory before.
+    from outrider.bootstrap import scripts  # noqa: PLC0415 - see above
+    from outrider.bootstrap.program import program  # noqa: PLC0415 - see above
+
     renewed = False
     for file, content in ((layout.program, program()), (layout.launcher, scripts.launcher(layout))):
         if file.exists() and file.read_bytes() != content:

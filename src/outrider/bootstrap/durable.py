@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 from contextlib import suppress
 from pathlib import Path
@@ -49,7 +48,7 @@ def remove_file(path: Path) -> None:
 
 def remove_tree(folder: Path) -> None:
     """Remove a folder with all in it. It loses its name first, so that nobody meets half of it."""
-    leaving = folder.with_name(f"{_LEAVING}{secrets.token_hex(6)}")
+    leaving = folder.with_name(f"{_LEAVING}{os.urandom(6).hex()}")
     try:
         folder.rename(leaving)
     except FileNotFoundError:
@@ -108,4 +107,4 @@ def _sync_file(path: Path) -> None:
 
 
 def _beside(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    return path.with_name(f".{path.name}.{os.urandom(8).hex()}.tmp")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import secrets
 import signal
 import subprocess
 import sys
@@ -182,7 +181,7 @@ class Versions:
 
         tell = say or _no_one
         self.layout.versions.mkdir(mode=0o755, parents=True, exist_ok=True)
-        new = self.layout.versions / f"{_NEW}{secrets.token_hex(6)}"
+        new = self.layout.versions / f"{_NEW}{os.urandom(6).hex()}"
         tell("unpacking")
         unpack(archive, new)
         try:

@@ -1,4 +1,7 @@
-"""What each word of the program does."""
+"""What each word of the program does.
+
+Each loads only what it needs: `run` stands before every start of an agent.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,6 @@ import os
 import sys
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from outrider.bootstrap import install, keeper, launch, service, uninstall
 from outrider.bootstrap.layout import (
     DEFAULT_PREFIX,
     Installed,
@@ -25,8 +27,31 @@ if TYPE_CHECKING:
 _FOREGROUND: Final = "--foreground"
 
 
+def _run(argv: Sequence[str]) -> int:
+    """Become the agent."""
+    from outrider.bootstrap import launch  # noqa: PLC0415 - see above
+
+    return launch.run(argv)
+
+
+def _fetch(argv: Sequence[str]) -> int:
+    """Bring a version from the center."""
+    from outrider.bootstrap import launch  # noqa: PLC0415 - see above
+
+    return launch.fetch(argv)
+
+
+def _install(argv: Sequence[str]) -> int:
+    """Install the agent, or bring an installation up to date."""
+    from outrider.bootstrap import install  # noqa: PLC0415 - see above
+
+    return install.main(argv)
+
+
 def _keep(argv: Sequence[str]) -> int:
     """Run the agent under a keeper, in the background unless told otherwise."""
+    from outrider.bootstrap import keeper  # noqa: PLC0415 - see above
+
     layout = _installed().layout
     if _FOREGROUND not in argv and not keeper.become_background(layout.keeper_log):
         return 0
@@ -38,6 +63,8 @@ def _keep(argv: Sequence[str]) -> int:
 
 def _stop(argv: Sequence[str]) -> int:
     """Stop the agent until it is started again."""
+    from outrider.bootstrap import service  # noqa: PLC0415 - see above
+
     del argv
     installed = _installed()
     service.of_kind(installed.service, installed.layout).stop()
@@ -56,6 +83,8 @@ def _cli(argv: Sequence[str]) -> NoReturn:
 
 def _uninstall(argv: Sequence[str]) -> int:
     """Take away the installation that this program belongs to, or the usual one when it belongs to none."""
+    from outrider.bootstrap import uninstall  # noqa: PLC0415 - see above
+
     own = prefix_of_program(sys.argv[0])
     return uninstall.main(argv, usual_prefix=own if _is_installation(own) else DEFAULT_PREFIX)
 
@@ -95,9 +124,9 @@ def _told(word: Callable[[Sequence[str]], int]) -> Callable[[Sequence[str]], int
 
 
 WORDS: Final[dict[str, Callable[[Sequence[str]], int]]] = {
-    "run": launch.run,
-    "fetch": launch.fetch,
-    "install": install.main,
+    "run": _run,
+    "fetch": _fetch,
+    "install": _install,
     "uninstall": _uninstall,
     "keep": _told(_keep),
     "stop": _told(_stop),
