@@ -3,6 +3,7 @@
 import signal
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -97,3 +98,31 @@ def test_what_takes_the_host_away(name: str) -> None:
     with pytest.raises(BadParams, match="command type reboot"):
         parse_params("service", {"name": name, "action": "start"})
     parse_params("service", {"name": name, "action": "status"})
+
+
+@pytest.mark.parametrize("version", ["", "0.2.0", "0.2.0-0123456789ab", "1.0.0rc1", "2!1.0+local.1"])
+def test_a_version_to_update_to_is_named_or_left_to_the_center(version: str) -> None:
+    """With its build or without."""
+    params = parse_params("update_agent", {"version": version, "force": True})
+    assert msgspec.to_builtins(params)["version"] == version
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"version": "../0.2.0"},
+        {"version": "latest"},
+        {"version": "0.2.0 "},
+        {"version": "0" * 81},
+        {"patience": 0.5},
+        {"patience": 601},
+        {"timeout": 0},
+        {"timeout": 3601},
+        {"force": "yes"},
+        {"url": "https://elsewhere"},
+    ],
+)
+def test_what_is_no_version_to_update_to_is_refused(wrong: dict[str, object]) -> None:
+    """At the center, before anything is stored, and once more on the host."""
+    with pytest.raises(BadParams):
+        parse_params("update_agent", wrong)
