@@ -7,6 +7,8 @@ import pytest
 from outrider.testing.api import FakeApi
 from outrider.testing.api_commands import FakeCommand
 from tests.integration.cli.program import Program
+from tests.integration.cli.screen_text import screen_text
+from tests.integration.cli.terminal import terminal
 
 WEB, DB = "agent_000000000001", "agent_000000000002"
 
@@ -127,3 +129,36 @@ async def test_the_list_shows_versions(signed_in: Program) -> None:
     ended = await signed_in.run("agents", "list")
     header, first, *_ = ended.out.splitlines()
     assert first[header.index("AGENT") :].split()[0] == "0.1.0"
+
+
+async def test_on_a_terminal_a_line_says_how_far_it_is(api: FakeApi, signed_in: Program) -> None:
+    """What hosts are doing stands in it; it is below the hosts that have ended, once, and gone at the end."""
+    api.agents[DB]["status"] = "online"
+    async with terminal(signed_in, "agents", "update", "--target", "all", columns=120) as screen:
+        runs = await started(api, 2)
+        runs[WEB].become("running")
+        runs[WEB].say("stdout", "downloaded 25 %\n")
+        await screen.see("1 waiting: web-01 \u00b7 web-01: downloaded 25 %")
+        runs[DB].end("failed", exit_code=1, reason="it hung")
+        await screen.see("1 of 2 done \u00b7 1 failed")
+        lines = screen_text(screen.shown, 120)
+        assert lines[-1].startswith("1 of 2 done")
+        assert "db-01   failed       it hung" in lines
+        runs[WEB].end("succeeded", exit_code=0, reason="updated from a to b")
+        assert await screen.end() == 1
+        lines = screen_text(screen.shown, 120)
+        assert not any("of 2 done" in line for line in lines)
+        assert "web-01  succeeded    updated from a to b" in lines
+        assert "\x1b[31mfailed" in screen.shown
+
+
+async def test_many_hosts_are_asked_about_first(api: FakeApi, signed_in: Program) -> None:
+    """Only a yes sends it."""
+    for number in range(3, 15):
+        api.add_agent(f"agent_{number:012d}", f"web-{number:02d}")
+    async with terminal(signed_in, "agents", "update", "--target", "web-*", "--concurrency", "3") as screen:
+        await screen.see("13 hosts: 13 run 0.1.0")
+        await screen.see("Update 13 agents, 3 at a time? [y/N]: ")
+        screen.type("n\n")
+        assert await screen.end() == 2
+    assert not api.work.dispatches
