@@ -28,7 +28,7 @@ groups: Final = Table(
     # Empty: its members are there by hand alone.
     Column("rule", Text, nullable=False, server_default=""),
     Column("priority", Integer, nullable=False, server_default="0"),
-    Column("profile_id", Text, ForeignKey("profiles.id")),
+    Column("profile_id", Text, ForeignKey("profiles.id"), index=True),
     Column("created", Double, nullable=False),
 )
 

@@ -43,6 +43,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("name", name=op.f("uq_groups_name")),
         sa.ForeignKeyConstraint(["profile_id"], ["profiles.id"], name=op.f("fk_groups_profile_id_profiles")),
     )
+    op.create_index(op.f("ix_groups_profile_id"), "groups", ["profile_id"])
     op.create_table(
         "group_members",
         sa.Column("group_id", sa.Text(), nullable=False),
