@@ -396,6 +396,8 @@ async def test_an_update_killed_at_any_moment_leaves_a_host_that_comes_up(
         before = host.versions.current
         began = asyncio.get_running_loop().time()
         center.shelf.put(bundle.file, bundle.manifest)
+        # It may have restarted once more to tidy up.
+        await center.until(lambda: bool(center.link_count), WITHIN)
         command = await center.execute("update_agent")
         if number:
             await asyncio.sleep(took * rng.random())

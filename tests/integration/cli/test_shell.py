@@ -70,8 +70,9 @@ async def test_a_shell_from_end_to_end(desk: Desk) -> None:
         screen.resize(87)
         screen.type("until [ \"$(stty size)\" = '40 87' ]; do sleep 0.05; done; echo re''sized\r")
         await screen.see("resized\r\n")
-        screen.type("PS1='pro''mpt '; cat\r")
-        await screen.see("cat\r\n")
+        # What it says stands for the line editor being gone: until then a return key is no line's end.
+        screen.type("PS1='pro''mpt '; echo be''gun; cat\r")
+        await screen.see("begun\r\n")
         screen.type("here\r")
         await screen.see("here\r\nhere\r\n")
         screen.type(CTRL_C)

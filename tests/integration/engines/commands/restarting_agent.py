@@ -25,7 +25,7 @@ from outrider.engines.commands.handover import ProcessHandover
 from outrider.engines.commands.processes import read_stat
 from outrider.kit.clock import SystemClock
 
-ID = CommandId("cmd_restart000000")
+ID = CommandId(os.environ["RESTARTING_COMMAND"])
 
 
 async def _work(folder: Path, restarts: int, params: str) -> bytes | None:

@@ -1,6 +1,7 @@
 """A restart in place: the agent's image is replaced, its commands run on, nothing is lost."""
 
 import asyncio
+import hashlib
 import json
 import os
 import signal
@@ -21,8 +22,12 @@ from tests.integration.engines.conftest import Host
 
 _S = CommandState
 _PROGRAM = Path(__file__).with_name("restarting_agent.py")
-_ID = CommandId("cmd_restart000000")
 _PATIENCE = 60.0
+
+
+def _id_in(folder: Path) -> CommandId:
+    """Return an id for the command in a folder: who ends a command ends all processes that bear its id."""
+    return CommandId(f"cmd_{hashlib.sha256(bytes(folder)).hexdigest()[:16]}")
 
 
 async def _run(folder: Path, restarts: int, **params: object) -> dict[str, object]:
@@ -35,7 +40,11 @@ async def _run(folder: Path, restarts: int, **params: object) -> dict[str, objec
         str(folder),
         str(restarts),
         json.dumps(params),
-        env={"PYTHONPATH": str(Path(outrider.__file__).parents[1]), "PATH": os.environ["PATH"]},
+        env={
+            "PYTHONPATH": str(Path(outrider.__file__).parents[1]),
+            "PATH": os.environ["PATH"],
+            "RESTARTING_COMMAND": _id_in(folder),
+        },
         stdout=subprocess.PIPE,
     )
     try:
@@ -44,7 +53,7 @@ async def _run(folder: Path, restarts: int, **params: object) -> dict[str, objec
     except TimeoutError:
         process.send_signal(signal.SIGABRT)  # it prints where it stands
         await process.communicate()
-        capture = Capture(folder, _ID)
+        capture = Capture(folder, _id_in(folder))
         said = {channel: capture.read(channel, 0, 1 << 20)[-500:] for channel in (STDOUT, STDERR)}
         capture.close()
         pytest.fail(f"it does not come to its end; the command has said {said}")
@@ -64,7 +73,7 @@ async def test_output_and_exit_code_arrive_whole(tmp_path: Path) -> None:
     os.mkfifo(restarted / "go")
     report = await _run(restarted, 6, command=line, cwd=str(restarted))
     assert (report["state"], report["exit_code"], report["reason"]) == ("failed", 7, "")
-    capture = Capture(restarted, _ID)
+    capture = Capture(restarted, _id_in(restarted))
     assert capture.read(STDOUT, 0, 1 << 20) == b"".join(
         b"%d line %d\n" % (number, i) for number in range(1, 8) for i in range(1, 501)
     )
