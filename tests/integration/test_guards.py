@@ -35,11 +35,20 @@ def _run(pytester: pytest.Pytester, body: str, *arguments: str) -> pytest.RunRes
 
 
 def test_a_blocked_loop_fails_and_names_the_line(pytester: pytest.Pytester) -> None:
-    """A test that sleeps or computes on the loop fails with the stack; one that waits properly passes."""
+    """A test that sleeps or computes on the loop fails with the stack; one that waits properly passes.
+
+    So does one whose fixtures take their time before and after it: no loop runs then.
+    """
     result = _run(
         pytester,
         """
-        import asyncio, time
+        import asyncio, pytest, time
+
+        @pytest.fixture
+        def slow_part():
+            time.sleep(1.5)
+            yield
+            time.sleep(1.5)
 
         async def test_sleeps():
             time.sleep(4)
@@ -49,7 +58,7 @@ def test_a_blocked_loop_fails_and_names_the_line(pytester: pytest.Pytester) -> N
             while time.thread_time() < end:
                 pass
 
-        async def test_waits():
+        async def test_waits(slow_part):
             await asyncio.to_thread(time.sleep, 1.5)
         """,
     )
