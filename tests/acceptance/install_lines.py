@@ -29,7 +29,11 @@ def with_words(line: str, *words: str) -> str:
 
 @asynccontextmanager
 async def installing(host: BareHost, line: str, until: tuple[str, str]) -> AsyncIterator[int]:
-    """Run an install until it says this of a step; gives its number on the host, and waits for its end."""
+    """Run an install until it says this of a step; gives its number on the host, and waits for its end.
+
+    The cable is out meanwhile, from when the agent is fetched: however quick the host is, the install does
+    not come to its end before the block does.
+    """
     process = await asyncio.create_subprocess_exec(
         *host.entering("sh", "-c", line),
         stdin=asyncio.subprocess.DEVNULL,
@@ -39,7 +43,10 @@ async def installing(host: BareHost, line: str, until: tuple[str, str]) -> Async
     assert process.stdout is not None
     async for told in process.stdout:
         said = json.loads(told)
+        if (said["step"], said["state"]) == ("unpack", "begun"):
+            await host.unplug()
         if (said["step"], said["state"]) == until:
             break
     yield host.process("/usr/bin/python3 -I /proc/self/fd/")
     await process.communicate()
+    await host.plug_in()
