@@ -1,0 +1,218 @@
+"""A member of a center: the services that do the center's work on this host, put together here.
+
+The daemon holds one while this host belongs to a center; what it stands on outlives it.
+"""
+
+import asyncio
+import random
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from outrider import __version__
+from outrider.agent.center_door import CenterDoor
+from outrider.agent.center_time import CenterTime
+from outrider.agent.connection import Connection
+from outrider.agent.enrolment_record import EnrolmentRecord
+from outrider.agent.folder import AgentFolder
+from outrider.agent.host import ThisHost
+from outrider.agent.host_streams import HostStreams
+from outrider.agent.identity import keys
+from outrider.agent.installation import Installation
+from outrider.agent.link import Link
+from outrider.agent.membership import Membership, NotAMember
+from outrider.agent.output_stream import OutputStreams
+from outrider.agent.outputs import Outputs
+from outrider.agent.policy import PolicyFile
+from outrider.agent.profile import AgentProfile
+from outrider.agent.reception import Reception, Who
+from outrider.agent.reports import Reports
+from outrider.agent.restart import Restarter
+from outrider.agent.results import Results
+from outrider.agent.settings import AgentSettings
+from outrider.agent.spool import Spool
+from outrider.agent.streams.files import FileStream
+from outrider.agent.streams.logs import LogStream
+from outrider.agent.streams.terminal import TerminalStream
+from outrider.agent.tags import AgentTags
+from outrider.agent.task_queue import TaskQueue
+from outrider.agent.telemetry.telemetry import Telemetry
+from outrider.agent.terminals import Terminals
+from outrider.agent.trial import TrialWatch
+from outrider.agent.work import CommandWork, Handover
+from outrider.domain.ids import AgentId, DeviceId
+from outrider.engines.commands.cgroups import TaskCgroups
+from outrider.engines.commands.engine import CommandEngine
+from outrider.engines.commands.power import HostPower
+from outrider.engines.commands.reboots import Reboots
+from outrider.engines.commands.updates import Updates
+from outrider.engines.files.unfinished import Unfinished
+from outrider.engines.logs.journalctl import Journal
+from outrider.engines.telemetry.machine import boot_id, machine_digest
+from outrider.kit import logs
+from outrider.kit.clock import Clock
+from outrider.kit.supervise import Supervisor
+from outrider.protocol import file_stream, terminal_stream
+
+log = logs.get(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """What a member stands on: the parts of the daemon that are there without a center, too."""
+
+    settings: AgentSettings
+    folder: AgentFolder
+    installation: Installation | None
+    journal: Journal
+    connection: Connection
+    restarter: Restarter
+    trial: TrialWatch
+    center_time: CenterTime
+    profile: AgentProfile
+    tags: AgentTags
+    clock: Clock
+    rng: random.Random
+    start: str = field(default_factory=lambda: secrets.token_hex(12))
+    """Tells this start of the daemon from every other."""
+
+
+async def member_tree(
+    ground: Ground,
+    *,
+    record: EnrolmentRecord,
+    door: CenterDoor,
+    host: ThisHost,
+    policy: PolicyFile,
+    membership: Membership,
+    handed: Sequence[Handover],
+) -> Supervisor:
+    """Put the services of the member together, for the daemon to run.
+
+    `handed` are the commands that run on from before a restart. Raises NotAMember when `record` names no
+    agent.
+    """
+    if record.agent_id is None:
+        raise NotAMember("this host is not enrolled")
+    clock = ground.clock
+    who = await _who(ground, record.agent_id)
+    center_time = ground.center_time
+    await ground.tags.belong_to(record.agent_id)
+    spool = Spool(ground.folder.spool, record.agent_id, clock)
+    cgroups = TaskCgroups.find_delegated()
+    terminals = Terminals(ground.folder.terminals, clock=clock, cgroups=cgroups)
+    engine = CommandEngine(
+        ground.folder.scratch,
+        clock,
+        agent_version=__version__,
+        cgroups=cgroups,
+        reboots=Reboots(remember=spool.note_process, power=HostPower(), boot=boot_id),
+        updates=_updates(ground, spool),
+    )
+    work = CommandWork(engine=engine, captures=ground.folder.captures, clock=clock)
+    streams = OutputStreams(dial=door.stream, clock=clock, rng=ground.rng)
+    link = Link(
+        dial=door.link,
+        connection=ground.connection,
+        clock=clock,
+        rng=ground.rng,
+        blocked=lambda: reports.poll(reception),
+    )
+    outputs = Outputs(voice=link, bring=streams.bring, clock=clock)
+    results = Results(spool=spool, voice=link, outputs=outputs, capture_of=work.capture)
+    queue = TaskQueue(
+        spool=spool,
+        work=work,
+        voice=link,
+        outputs=outputs,
+        results=results,
+        policy=policy,
+        center_time=center_time,
+        clock=clock,
+        max_parallel=ground.settings.max_parallel,
+        runs_as=host.runs_as,
+        taken_over=work.take_over(handed),
+    )
+    telemetry = Telemetry(
+        agent_id=record.agent_id,
+        file=ground.folder.minutes,
+        voice=link,
+        center_time=center_time,
+        policy=policy,
+        clock=clock,
+    )
+    unfinished = Unfinished(ground.folder.unfinished)
+    if removed := await asyncio.to_thread(unfinished.sweep):
+        log.info("files that were being written when the agent died are removed", files=removed)
+    host_streams = HostStreams(
+        dial=door.stream,
+        kinds={
+            "metrics": telemetry.stream,
+            file_stream.KIND: FileStream(policy, unfinished, door.lanes),
+            "logs": LogStream(policy, ground.journal, clock),
+            terminal_stream.KIND: TerminalStream(terminals, policy, runs_as=host.runs_as),
+        },
+        policy=policy,
+        clock=clock,
+    )
+    reception = Reception(
+        who=who,
+        host=host,
+        spool=spool,
+        queue=queue,
+        outputs=outputs,
+        results=results,
+        streams=host_streams,
+        telemetry=telemetry,
+        profile=ground.profile,
+        tags=ground.tags,
+        connection=ground.connection,
+        center_time=center_time,
+        clock=clock,
+        dial_again=link.dial_again,
+        forget=membership.forget,
+    )
+    reports = Reports(
+        post=door.report,
+        spool=spool,
+        queue=queue,
+        tags=ground.tags,
+        profile=ground.profile,
+        connection=ground.connection,
+        capture_of=work.capture,
+        clock=clock,
+    )
+    ground.tags.speak_with(link)
+    link.hears_with(reception)
+    ground.restarter.looks_after(queue, work, link)
+    # Stopped in reverse order: the commands end first, while the link still tells of it.
+    tree = Supervisor("member", clock=clock, rng=ground.rng)
+    for service in (spool, *telemetry.services, outputs, results, host_streams, link, queue, terminals):
+        tree.add(service)
+    return tree
+
+
+def _updates(ground: Ground, spool: Spool) -> Updates | None:
+    installation = ground.installation
+    if installation is None:
+        return None
+    return Updates(
+        versions=installation.versions,
+        running=installation.running,
+        program=installation.launcher("fetch"),
+        environment={"OUTRIDER_HOME": str(ground.settings.home.expanduser().absolute())},
+        remember=spool.note_process,
+        restart=ground.restarter.ask,
+        settled=ground.trial.settled,
+    )
+
+
+async def _who(ground: Ground, agent_id: AgentId) -> Who:
+    me = await keys.load_or_make(ground.folder.path)
+    return Who(
+        agent_id=agent_id,
+        device_id=DeviceId(me.device_id),
+        start=ground.start,
+        boot=await asyncio.to_thread(boot_id),
+        machine=await asyncio.to_thread(machine_digest),
+    )
