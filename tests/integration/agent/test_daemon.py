@@ -34,13 +34,14 @@ from outrider.testing.agent import AgentProcess
 from outrider.testing.center import FakeCenter
 
 
-def _running_with(marker: str) -> list[int]:
-    """Find the processes whose command line holds `marker`."""
+def _sleeping(seconds: int) -> list[int]:
+    """Find the processes whose command line holds a `sleep` of so many seconds."""
+    marker = f"sleep {seconds}"
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdecimal() and int(entry.name) != os.getpid():
             try:
-                line = (entry / "cmdline").read_bytes()
+                line = (entry / "cmdline").read_bytes().replace(b"\0", b" ")
             except OSError:
                 continue
             if marker.encode() in line:
@@ -133,7 +134,7 @@ async def test_a_killed_agent_leaves_nothing_running(center: FakeCenter, tmp_pat
         for command_id in waiting:
             await center.accepted(command_id)
         await agent.kill()
-        assert len(_running_with("4243")) >= 4
+        assert len(_sleeping(4243)) >= 4
         await agent.start()
         for command_id in running:
             finished = await center.result(command_id)
@@ -142,7 +143,7 @@ async def test_a_killed_agent_leaves_nothing_running(center: FakeCenter, tmp_pat
             assert center.stored(command_id, STDOUT) == b"begun\n"
         for command_id in waiting:
             assert (await center.result(command_id)).state is CommandState.SUCCEEDED
-        assert not _running_with("4243")
+        assert not _sleeping(4243)
         assert sorted(mark.read_text().split()) == ["w"] * 3 + ["x"] * 2
 
 
@@ -168,7 +169,7 @@ async def test_a_planned_stop_ends_and_reports_what_runs(center: FakeCenter, age
     await center.started(command_id)
     assert await agent.stop() == 0
     assert (await center.result(command_id)).state is CommandState.INTERRUPTED
-    assert not _running_with("4244")
+    assert not _sleeping(4244)
 
 
 async def test_a_cancelled_command_ends(center: FakeCenter, tmp_path: Path) -> None:
@@ -360,9 +361,9 @@ async def test_an_agent_that_is_not_approved_runs_nothing(center: FakeCenter, tm
 
 async def test_a_deleted_agent_forgets_its_key(center: FakeCenter, agent: AgentProcess) -> None:
     """After `removed` the key is wiped, what runs is ended, and the enrolment key does not work again."""
-    command_id = await center.execute("shell", command="sleep 4248")
-    await center.started(command_id)
-    sleeper = _running_with("4248")[-1]
+    command_id = await center.execute("shell", command="echo begun; sleep 4248")
+    await center.until(lambda: bool(center.stored(command_id, STDOUT)))
+    sleeper = _sleeping(4248)[-1]
     await center.say(Removed(detail="Deleted by admin."))
     await agent.logged("its key is wiped")
     await _gone(sleeper)
