@@ -2,11 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from outrider.domain.connection_states import CONNECTION, Approval, ConnectionState
 from outrider.kit import logs
 
 log = logs.get(__name__)
+
+FAULT_CERTIFICATE: Final = "certificate"
+"""The center shows a certificate that the authority this agent trusts does not vouch for."""
 
 _BY_APPROVAL = {
     Approval.APPROVED: ConnectionState.CONNECTED,
@@ -17,10 +21,11 @@ _BY_APPROVAL = {
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A connection state and the sentence that says why it is so."""
+    """A connection state and the sentence that says why it is so; `fault` names a cause that parts go by."""
 
     state: ConnectionState
     reason: str = ""
+    fault: str = ""
 
 
 Observer = Callable[[Standing], None]
@@ -42,12 +47,12 @@ class Connection:
         """Tell `observer` of every change from now on."""
         self._observers.append(observer)
 
-    def enter(self, state: ConnectionState, reason: str = "") -> None:
-        """Change the state; the same state again only renews its reason.
+    def enter(self, state: ConnectionState, reason: str = "", *, fault: str = "") -> None:
+        """Change the state; the same state again only renews its reason and fault.
 
         Raises TransitionRefused for a step that the table does not have.
         """
-        standing = Standing(state, reason)
+        standing = Standing(state, reason, fault)
         if standing == self.standing:
             return
         if state is not self.state:

@@ -29,7 +29,7 @@ from typing import Final, Protocol
 
 import aiohttp
 
-from outrider.agent.connection import Connection
+from outrider.agent.connection import FAULT_CERTIFICATE, Connection
 from outrider.domain.connection_states import CONNECTION, ConnectionState
 from outrider.kit import logs
 from outrider.kit.backoff import Backoff
@@ -189,7 +189,7 @@ class Link:
             if ending.removed is not None:
                 await self._listener.removed(ending.removed)
                 return
-            self._connection.enter(ending.state, ending.reason)
+            self._connection.enter(ending.state, ending.reason, fault=ending.fault)
             if ending.lasted >= STEADY:
                 attempt = 0
             blocked_in_a_row = blocked_in_a_row + 1 if ending.blocked else 0
@@ -252,6 +252,7 @@ class _Ending:
         removed: str | None = None,
         blocked: bool = False,
         again: bool = False,
+        fault: str = "",
     ) -> None:
         self.reason = reason
         self.state = state
@@ -259,6 +260,7 @@ class _Ending:
         self.removed = removed
         self.blocked = blocked
         self.again = again
+        self.fault = fault
         self.lasted = 0.0
 
 
@@ -288,6 +290,9 @@ def _not_reached(error: Exception) -> _Ending:
         return _Ending(f"no network to the center: {error}", state=ConnectionState.STOPPED)
     if nameless:
         return _Ending(f"the center's name can't be resolved: {error}", state=ConnectionState.STOPPED)
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        reason = f"the center's certificate is not vouched for by the authority this agent trusts: {error}"
+        return _Ending(reason, fault=FAULT_CERTIFICATE)
     reason = f"the center can't be reached: {logs.describe_error(error)}"
     # A proxy that does not let WebSockets pass as often hangs up as it answers.
     return _Ending(reason, blocked=isinstance(error, aiohttp.ServerDisconnectedError))
