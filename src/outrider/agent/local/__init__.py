@@ -1,0 +1,1 @@
+"""The agent's local APIs: what programs on this host ask of it over HTTP."""
