@@ -21,14 +21,15 @@ from outrider.agent.announce import (
     ConnectedAnnouncement,
     notify_systemd,
 )
-from outrider.agent.center_door import CenterDoor
 from outrider.agent.center_time import CenterTime
+from outrider.agent.configuration import Configuration
+from outrider.agent.configuration_checks import host_checks
 from outrider.agent.connection import Connection, Standing
 from outrider.agent.enrol import Enroller
 from outrider.agent.folder import AgentFolder, FolderInUse, FolderLock
 from outrider.agent.host import ThisHost
 from outrider.agent.installation import Installation
-from outrider.agent.member import Ground, member_tree
+from outrider.agent.member import Ground, Member
 from outrider.agent.membership import Membership
 from outrider.agent.policy import PolicyFile
 from outrider.agent.profile import AgentProfile
@@ -37,15 +38,15 @@ from outrider.agent.settings import AgentSettings, load_settings
 from outrider.agent.standing_file import StandingFile
 from outrider.agent.tags import AgentTags
 from outrider.agent.trial import TrialWatch, note_last_words
-from outrider.agent.work import Handover
 from outrider.domain.connection_states import ConnectionState
+from outrider.domain.edge_config import CONTROLLER_URL
 from outrider.domain.places import AGENT
 from outrider.engines.logs.journalctl import Journal
 from outrider.kit import logs
 from outrider.kit.clock import Clock, SystemClock
 from outrider.kit.config import ConfigError
 from outrider.kit.launch import ANNOUNCE_FD, PARENT_FD, ParentWatch, inherited_descriptor
-from outrider.kit.supervise import Ready, Supervisor, run_until_signalled
+from outrider.kit.supervise import Supervisor, run_until_signalled
 
 log = logs.get(__name__)
 
@@ -119,9 +120,7 @@ def _complaint(text: str) -> CannotStart:
 
 
 class Daemon:
-    """One agent: a tree of services that begins with the question whether this host belongs to a center."""
-
-    name = "member"
+    """One agent: the parts that are there without a center too, and under them the member of one."""
 
     def __init__(
         self,
@@ -131,15 +130,30 @@ class Daemon:
         baton: Baton | None,
         clock: Clock,
     ) -> None:
-        self._baton = baton
         connection = Connection(Standing(ConnectionState.NOT_CONFIGURED))
         center_time = CenterTime(clock)
         self.restarter = Restarter(clock)
+        policy = PolicyFile(settings.policy)
+        journal = Journal(str(settings.journal or ""))
+        rng = random.SystemRandom()
+        configuration = Configuration.load(
+            folder.configuration, check=host_checks(allow_plain=settings.allow_plain_http)
+        )
         self._ground = Ground(
             settings=settings,
             folder=folder,
             installation=installation,
-            journal=Journal(str(settings.journal or "")),
+            policy=policy,
+            journal=journal,
+            host=ThisHost(policy=policy, journal=journal, installation=installation),
+            configuration=configuration,
+            membership=Membership(
+                folder=folder,
+                settings=settings,
+                enroller=Enroller(folder, clock=clock, rng=rng, allow_plain=settings.allow_plain_http),
+                connection=connection,
+                center=lambda: configuration.of(CONTROLLER_URL) or settings.center_url,
+            ),
             connection=connection,
             restarter=self.restarter,
             trial=TrialWatch(installation, connection, make_way=self.restarter.ask, clock=clock),
@@ -147,8 +161,9 @@ class Daemon:
             profile=AgentProfile.load(folder.profile),
             tags=AgentTags.load(folder.tags, center_now=center_time.now),
             clock=clock,
-            rng=random.SystemRandom(),
+            rng=rng,
         )
+        self._member = Member(self._ground, [] if baton is None else baton.commands)
         self.parent_fd: int | None = None
 
     async def run(self) -> int:
@@ -173,37 +188,8 @@ class Daemon:
                 clock=ground.clock,
             )
         )
-        root.add(self)
+        root.add(self._member)
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, ground.restarter.ask)
         notify_systemd(os.environ, "READY=1")
         log.info("agent started", version=__version__, folder=str(ground.folder.path), pid=os.getpid())
         return await run_until_signalled(root)
-
-    async def serve(self, ready: Ready) -> None:
-        """Join the center where that is needed, then do its work until cancelled."""
-        ground = self._ground
-        policy = PolicyFile(ground.settings.policy)
-        host = ThisHost(policy=policy, journal=ground.journal, installation=ground.installation)
-        enroller = Enroller(
-            ground.folder, clock=ground.clock, rng=ground.rng, allow_plain=ground.settings.allow_plain_http
-        )
-        membership = Membership(
-            folder=ground.folder, settings=ground.settings, enroller=enroller, connection=ground.connection
-        )
-        record = await membership.join(await asyncio.to_thread(host.facts))
-        async with CenterDoor(record, ground.folder.center_ca) as door:
-            tree = await member_tree(
-                ground,
-                record=record,
-                door=door,
-                host=host,
-                policy=policy,
-                membership=membership,
-                handed=self._take_handed(),
-            )
-            await tree.serve(ready)
-
-    def _take_handed(self) -> list[Handover]:
-        handed = [] if self._baton is None else self._baton.commands
-        self._baton = None
-        return handed

@@ -93,11 +93,14 @@ class Enroller:
         self._rng = rng
         self._allow_plain = allow_plain
 
-    async def enrol(self, *, center_url: str, key_text: str, facts: Facts, label: str) -> EnrolmentRecord:
+    async def enrol(
+        self, *, center_url: str, key_text: str, facts: Facts, label: str, patient: bool = True
+    ) -> EnrolmentRecord:
         """Return the record of the enrolment once the center has answered; waits while it is away.
 
-        Raises MalformedEnrolmentKey, trust.PinMismatch, trust.CenterUrlRefused, IdentityBroken or
-        EnrolmentRefused: a person has to look.
+        One that is not `patient` asks once, and raises Unavailable when the center is away. Both raise
+        MalformedEnrolmentKey, trust.PinMismatch, trust.CenterUrlRefused, IdentityBroken or EnrolmentRefused:
+        a person has to look.
         """
         trust.check_center_url(center_url, allow_plain=self._allow_plain)
         key = EnrolmentKey.parse(key_text)
@@ -114,7 +117,10 @@ class Enroller:
             facts=facts,
             label=label,
         )
-        answer = await self._ask_until_answered(center_url, key, request)
+        if patient:
+            answer = await self._ask_until_answered(center_url, key, request)
+        else:
+            answer = await self._ask(center_url, key, request)
         enrolled = msgspec.structs.replace(
             record, agent_id=AgentId(answer.agent_id), label=answer.label or label, used_key=key.id
         )
@@ -126,7 +132,12 @@ class Enroller:
         kept = await asyncio.to_thread(read_record, self._folder.enrolment)
         if kept is not None and kept.agent_key and not kept.removed and kept.used_key == key.id:
             return msgspec.structs.replace(kept, center_url=center_url)
-        record = EnrolmentRecord(center_url=center_url, agent_key=new_agent_key(), used_key=key.id)
+        record = EnrolmentRecord(
+            center_url=center_url,
+            agent_key=new_agent_key(),
+            used_key=key.id,
+            left_key=kept.left_key if kept is not None else "",
+        )
         await asyncio.to_thread(write_record, self._folder.enrolment, record)
         return record
 

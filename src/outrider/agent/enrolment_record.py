@@ -22,8 +22,10 @@ class EnrolmentRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     """Where an agent stands with its enrolment.
 
     First the key is made and kept (`agent_id` empty): an enrolment whose answer was lost is then asked for
-    again with the same key. Then the center has answered (`agent_id` set). `removed` says that the center has
-    deleted this agent and why; `used_key` is the id of the enrolment key that must not enrol it again.
+    again with the same key. Then the center has answered (`agent_id` set). `removed` says why it is
+    no agent any more: the center has deleted it, or its host has left. `used_key` is the id of the enrolment
+    key that must not enrol it again, `left_key` of the one in the settings that must not bring back a host
+    that has left.
     """
 
     center_url: str
@@ -32,6 +34,7 @@ class EnrolmentRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     label: str = ""
     used_key: str = ""
     removed: str = ""
+    left_key: str = ""
 
     def __repr__(self) -> str:
         """Show no secret."""

@@ -18,6 +18,7 @@ class AgentFolder:
         self.enrolment = path / "enrolment.json"
         self.minutes = path / "minutes"
         self.center_ca = path / "center-ca.pem"
+        self.configuration = path / "configuration.json"
         self.profile = path / "profile.json"
         self.tags = path / "tags.json"
         self.standing = path / "standing.json"

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from outrider import __version__
 from outrider.agent.center_door import CenterDoor
 from outrider.agent.center_time import CenterTime
+from outrider.agent.configuration import Configuration
 from outrider.agent.connection import Connection
 from outrider.agent.enrolment_record import EnrolmentRecord
 from outrider.agent.folder import AgentFolder
@@ -51,7 +52,7 @@ from outrider.engines.logs.journalctl import Journal
 from outrider.engines.telemetry.machine import boot_id, machine_digest
 from outrider.kit import logs
 from outrider.kit.clock import Clock
-from outrider.kit.supervise import Supervisor
+from outrider.kit.supervise import Ready, Supervisor
 from outrider.protocol import file_stream, terminal_stream
 
 log = logs.get(__name__)
@@ -64,7 +65,11 @@ class Ground:
     settings: AgentSettings
     folder: AgentFolder
     installation: Installation | None
+    policy: PolicyFile
     journal: Journal
+    host: ThisHost
+    configuration: Configuration
+    membership: Membership
     connection: Connection
     restarter: Restarter
     trial: TrialWatch
@@ -77,23 +82,32 @@ class Ground:
     """Tells this start of the daemon from every other."""
 
 
-async def member_tree(
-    ground: Ground,
-    *,
-    record: EnrolmentRecord,
-    door: CenterDoor,
-    host: ThisHost,
-    policy: PolicyFile,
-    membership: Membership,
-    handed: Sequence[Handover],
-) -> Supervisor:
-    """Put the services of the member together, for the daemon to run.
+class Member:
+    """The service that joins the center where that is needed and then does its work."""
 
-    `handed` are the commands that run on from before a restart. Raises NotAMember when `record` names no
-    agent.
-    """
+    name = "member"
+
+    def __init__(self, ground: Ground, handed: Sequence[Handover]) -> None:
+        """`handed` are the commands that run on from before a restart."""
+        self._ground = ground
+        self._handed = handed
+
+    async def serve(self, ready: Ready) -> None:
+        """Join, then work until cancelled. Raises NotAMember while a person has to do something first."""
+        ground = self._ground
+        record = await ground.membership.join(await asyncio.to_thread(ground.host.facts))
+        async with CenterDoor(record, ground.folder.center_ca) as door:
+            handed, self._handed = self._handed, ()
+            tree = await _member_tree(ground, record=record, door=door, handed=handed)
+            await tree.serve(ready)
+
+
+async def _member_tree(
+    ground: Ground, *, record: EnrolmentRecord, door: CenterDoor, handed: Sequence[Handover]
+) -> Supervisor:
     if record.agent_id is None:
         raise NotAMember("this host is not enrolled")
+    host, policy = ground.host, ground.policy
     clock = ground.clock
     who = await _who(ground, record.agent_id)
     center_time = ground.center_time
@@ -170,7 +184,7 @@ async def member_tree(
         center_time=center_time,
         clock=clock,
         dial_again=link.dial_again,
-        forget=membership.forget,
+        forget=ground.membership.forget,
     )
     reports = Reports(
         post=door.report,

@@ -95,6 +95,11 @@ async def fetch_authority(center_url: str, pins: Collection[str]) -> bytes:
     return "".join(ssl.DER_cert_to_PEM_cert(der) for der in trusted).encode("ascii")
 
 
+def pins_of(ca_pem: bytes) -> frozenset[str]:
+    """Return the pins of the authorities in this text; none for a text that holds no certificate."""
+    return frozenset(pin_of(der) for der in _certificates(ca_pem.decode("ascii", "replace")))
+
+
 def client_context(ca_pem: bytes | None) -> ssl.SSLContext:
     """A context for connections to the center that trusts these authorities alone and checks the name.
 
