@@ -1,5 +1,6 @@
 """What an agent can be told: a TOML file and `OUTRIDER_*` variables, which win."""
 
+import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -11,6 +12,7 @@ from outrider.domain import variables
 from outrider.domain.places import default_data_folder
 from outrider.kit import config
 
+_LAST_PORT: Final = 65_535
 DEFAULT_FILE: Final = Path("/etc/outrider/agent.toml")
 
 
@@ -45,6 +47,19 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True):
             description="Folder of journal files to read, for an agent in a container; else this host's own."
         ),
     ] = None
+    client_api_enabled: Annotated[
+        bool, Meta(description="Serve the client API where the agent's profile does not say whether to.")
+    ] = False
+    client_api_port: Annotated[
+        Annotated[int, Meta(ge=1, le=65535)] | None,
+        Meta(description="Port of the client API, whatever the profile says."),
+    ] = None
+    edge_api_listen: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="IP addresses and ports of the edge API (127.0.0.1:54321, [::1]:54321); empty: none."
+        ),
+    ] = ("127.0.0.1:54321",)
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Meta(description="The least important lines to log.")
     ] = "info"
@@ -54,6 +69,31 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True):
     log_file: Annotated[
         str, Meta(description="File to log to, set aside at 16 MiB; standard error when empty.")
     ] = ""
+
+    def __post_init__(self) -> None:
+        """Refuse addresses that can't be listened on, with ValueError."""
+        for text in self.edge_api_listen:
+            read_place(text)
+
+    @property
+    def edge_api_places(self) -> tuple[tuple[str, int], ...]:
+        """Where the edge API listens, as IP addresses and ports."""
+        return tuple(read_place(text) for text in self.edge_api_listen)
+
+
+def read_place(text: str) -> tuple[str, int]:
+    """Read an IP address of this host and a port. Raises ValueError, which says what is wrong."""
+    address, _, port = text.rpartition(":")
+    try:
+        ip = ipaddress.ip_address(address.removeprefix("[").removesuffix("]"))
+        number = int(port) if port.isascii() and port.isdecimal() else -1
+    except ValueError:
+        raise ValueError(f"{text!r} must be an IP address and a port, such as 172.17.0.1:54321") from None
+    if not 0 <= number <= _LAST_PORT:
+        raise ValueError(f"the port of {text!r} must be from 0 to {_LAST_PORT}")
+    if ip.is_unspecified:
+        raise ValueError(f"{text!r} stands for all addresses: name those that containers use")
+    return str(ip), number
 
 
 def load_settings(environ: Mapping[str, str]) -> AgentSettings:

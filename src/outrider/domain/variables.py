@@ -18,6 +18,7 @@ ALL: Final = frozenset(
         "BUS_URL",
         "CENTER",
         "CENTER_URL",
+        "CLIENT_API_ENABLED",
         "CLIENT_API_PORT",
         "COMMANDS_DAYS",
         "COMMAND_ID",
