@@ -26,20 +26,31 @@ from outrider.agent.configuration import Configuration
 from outrider.agent.configuration_checks import host_checks
 from outrider.agent.connection import Connection, Standing
 from outrider.agent.enrol import Enroller
+from outrider.agent.enrolment_record import read_record
 from outrider.agent.folder import AgentFolder, FolderInUse, FolderLock
 from outrider.agent.host import ThisHost
+from outrider.agent.images import NoEngine
 from outrider.agent.installation import Installation
+from outrider.agent.local.edge.api import edge_api
+from outrider.agent.local.edge.info import info
+from outrider.agent.local.edge.key_file import load_or_make_key, show_to_other_programs
+from outrider.agent.local.edge.management import Management, management_routes
+from outrider.agent.local.edge.status import StatusReader
+from outrider.agent.local.server import LocalServer, Place
+from outrider.agent.log_target import LogTarget
 from outrider.agent.member import Ground, Member
 from outrider.agent.membership import Membership
 from outrider.agent.policy import PolicyFile
 from outrider.agent.profile import AgentProfile
+from outrider.agent.provisioning import Provisioning
 from outrider.agent.restart import RESTART_CODE, Baton, Restarter, start_again, take_baton
 from outrider.agent.settings import AgentSettings, load_settings
 from outrider.agent.standing_file import StandingFile
+from outrider.agent.storage import Storage, gibibytes
 from outrider.agent.tags import AgentTags
 from outrider.agent.trial import TrialWatch, note_last_words
 from outrider.domain.connection_states import ConnectionState
-from outrider.domain.edge_config import CONTROLLER_URL
+from outrider.domain.edge_config import CONTROLLER_URL, DISK_LIMIT
 from outrider.domain.places import AGENT
 from outrider.engines.logs.journalctl import Journal
 from outrider.kit import logs
@@ -158,12 +169,18 @@ class Daemon:
             restarter=self.restarter,
             trial=TrialWatch(installation, connection, make_way=self.restarter.ask, clock=clock),
             center_time=center_time,
+            storage=Storage(
+                [folder.path],
+                limit=lambda: gibibytes(configuration.of(DISK_LIMIT)),
+                clock=clock,
+            ),
             profile=AgentProfile.load(folder.profile),
             tags=AgentTags.load(folder.tags, center_now=center_time.now),
             clock=clock,
             rng=rng,
         )
         self._member = Member(self._ground, [] if baton is None else baton.commands)
+        self._log_target = LogTarget(settings, configuration)
         self.parent_fd: int | None = None
 
     async def run(self) -> int:
@@ -188,8 +205,52 @@ class Daemon:
                 clock=ground.clock,
             )
         )
+        root.add(self._edge_api(root))
         root.add(self._member)
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, ground.restarter.ask)
         notify_systemd(os.environ, "READY=1")
         log.info("agent started", version=__version__, folder=str(ground.folder.path), pid=os.getpid())
         return await run_until_signalled(root)
+
+    def _edge_api(self, root: Supervisor) -> LocalServer:
+        ground = self._ground
+        key = load_or_make_key(ground.folder.edge_key)
+        if ground.installation is not None and os.geteuid() == 0:
+            show_to_other_programs(key)
+        provisioning = Provisioning(
+            membership=ground.membership,
+            folder=ground.folder,
+            tree=root,
+            member=self._member,
+            facts=ground.host.facts,
+        )
+        management = Management(
+            status=StatusReader(
+                connection=ground.connection,
+                configuration=ground.configuration,
+                storage=ground.storage,
+                microservices=lambda: 0,
+                home=ground.folder.path,
+                clock=ground.clock,
+            ),
+            info=self._info,
+            provisioning=provisioning,
+            configuration=ground.configuration,
+            images=NoEngine(),
+        )
+        places = [Place(*place) for place in ground.settings.edge_api_places]
+        server = LocalServer(edge_api(management_routes(management, key), places), clock=ground.clock)
+        server.open_at(places)
+        return server
+
+    def _info(self) -> dict[str, str]:
+        ground = self._ground
+        record = read_record(ground.folder.enrolment)
+        return info(
+            ground.configuration,
+            agent_id=record.agent_id or "" if record is not None and record.is_enrolled else "",
+            ip=ground.host.facts().ip,
+            center=ground.configuration.of(CONTROLLER_URL) or ground.settings.center_url,
+            log_level=self._log_target.level,
+            log_folder=self._log_target.folder,
+        )

@@ -19,6 +19,7 @@ class AgentFolder:
         self.minutes = path / "minutes"
         self.center_ca = path / "center-ca.pem"
         self.configuration = path / "configuration.json"
+        self.edge_key = path / "local-api"
         self.profile = path / "profile.json"
         self.tags = path / "tags.json"
         self.standing = path / "standing.json"

@@ -32,6 +32,7 @@ from outrider.agent.restart import Restarter
 from outrider.agent.results import Results
 from outrider.agent.settings import AgentSettings
 from outrider.agent.spool import Spool
+from outrider.agent.storage import Storage
 from outrider.agent.streams.files import FileStream
 from outrider.agent.streams.logs import LogStream
 from outrider.agent.streams.terminal import TerminalStream
@@ -69,6 +70,7 @@ class Ground:
     journal: Journal
     host: ThisHost
     configuration: Configuration
+    storage: Storage
     membership: Membership
     connection: Connection
     restarter: Restarter

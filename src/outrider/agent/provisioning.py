@@ -53,19 +53,19 @@ class Provisioning:
         tree: Supervisor,
         member: Service,
         facts: Callable[[], Facts],
-        left: Callable[[], Awaitable[None]],
     ) -> None:
-        """`member` runs under `tree` while there is a center. `facts` blocks.
-
-        `left` forgets what the center has given beside the enrolment.
-        """
+        """`member` runs under `tree`, and stays down there while there is no center. `facts` blocks."""
         self._membership = membership
         self._folder = folder
         self._tree = tree
         self._member = member
         self._facts = facts
-        self._left = left
+        self._leaving: list[Callable[[], Awaitable[None]]] = []
         self._turn = asyncio.Lock()
+
+    def when_leaving(self, forget: Callable[[], Awaitable[None]]) -> None:
+        """Have `forget` wipe something else that the center has given; it may raise OSError."""
+        self._leaving.append(forget)
 
     async def provision(self, key_text: str) -> Provisioned:
         """Join the center that is configured; returns once it has accepted this host.
@@ -93,7 +93,8 @@ class Provisioning:
             await self._tree.remove(self._member.name)
             try:
                 await self._membership.leave()
-                await self._left()
+                for forget in self._leaving:
+                    await forget()
             finally:
                 self._tree.add(self._member)
 

@@ -31,6 +31,7 @@ class AgentProcess:
             "center_url": center_url,
             "enrolment_key": self.enrolment_key,
             "policy": str(home / "policy.toml"),
+            "edge_api_listen": "",
             **settings,
         }
         self._process: asyncio.subprocess.Process | None = None
