@@ -6,6 +6,8 @@ It decides from the first word, before anything else is loaded: a daemon must no
 import sys
 from collections.abc import Sequence
 
+_HELP = (["--help"], ["-h"])
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program with these arguments (None: the process's own) and return its exit code."""
@@ -14,7 +16,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         from outrider.agent.app import main as agent
 
         return agent(words[1:])
-    if _names_daemon(words, "center") and words[1:] not in (["--help"], ["-h"]):
+    if _names_daemon(words, "center"):
         return _center(words[1:])
     from outrider.cli.entry import main as cli
 
@@ -23,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _names_daemon(words: Sequence[str], daemon: str) -> bool:
     """Tell whether the daemon itself is meant, not a word about it such as `outrider agent status`."""
-    return words[:1] == [daemon] and (len(words) == 1 or words[1].startswith("-"))
+    return words[:1] == [daemon] and words[1:] not in _HELP and (len(words) == 1 or words[1].startswith("-"))
 
 
 def _center(words: Sequence[str]) -> int:

@@ -46,6 +46,7 @@ WORDS: Final[tuple[Word, ...]] = (
     Word("password", "outrider.cli.password", "Change your own password."),
     Word("totp", "outrider.cli.totp", "Set up or give up a second factor."),
     Word("audit", "outrider.cli.audit", "Who changed what; verify and export the audit log."),
+    Word("agent", "outrider.cli.agent", "Ask and tell the agent of this host: pause it, set its tags."),
     Word("center", "outrider.cli.center", "Back up or restore the center on this machine; reset a password."),
     Word("completion", "outrider.cli.completion", "Print the completion script for bash, zsh or fish."),
     Word("version", "outrider.cli.version", "Say which version this is."),
