@@ -72,6 +72,9 @@ from outrider.center.live.log import EventLog
 from outrider.center.live.routes import router as live_routes
 from outrider.center.logs.routes import router as log_routes
 from outrider.center.logs.service import LogService
+from outrider.center.microservices.routes import router as microservice_routes
+from outrider.center.microservices.service import MicroserviceService
+from outrider.center.microservices.telling import ConfigTelling
 from outrider.center.process import keep_large_buffers_apart, let_threads_in, raise_file_limit
 from outrider.center.schedules.routes import router as schedule_routes
 from outrider.center.schedules.service import ScheduleService
@@ -148,7 +151,11 @@ class Center:
         )
         self.telling = Telling(store, self.hub, clock, lambda: standing.seen().position)
         self.groups = GroupService(store, self.telling, clock)
-        self.commands = Commands(store, self.hub, self.presence, blobs, self.telling, clock)
+        self.config_telling = ConfigTelling(store, self.hub, clock)
+        self.microservices = MicroserviceService(store, self.config_telling)
+        self.commands = Commands(
+            store, self.hub, self.presence, blobs, self.telling, self.config_telling, clock
+        )
         self.host_streams = HostStreams(self.hub, clock, Approved(store))
         self.telemetry = Telemetry(
             store,
@@ -184,7 +191,7 @@ class Center:
             blobs,
             clock,
             pins=pins,
-            on_approved=self.commands.delivery.wake,
+            on_approved=self._on_approved,
             on_barred=self.host_streams.end_all,
             tell=self.telling.soon,
             snapshot_of=self.telemetry.latest.of,
@@ -222,6 +229,7 @@ class Center:
             commands.feed,
             self.telemetry.intake,
             self.telling,
+            self.config_telling,
         )
         self._standing = standing
         self.routes = self._routes(standing)
@@ -242,6 +250,11 @@ class Center:
         """Say what of a host's terminals is recorded: as its profile says, else as the center is set."""
         return RecordingMode(await self.groups.recording_of(agent_id) or self.settings.terminal_recording)
 
+    async def _on_approved(self, agent_id: AgentId) -> None:
+        """Give an agent what waited for its approval."""
+        self.config_telling.soon(agent_id)
+        await self.commands.delivery.wake(agent_id)
+
     def join(self, tree: Supervisor) -> None:
         """Add the center's services to `tree`, in the order in which they start."""
         tree.add(self.store.writer, essential=True)
@@ -253,6 +266,7 @@ class Center:
             self.event_log,
             self.presence,
             self.telling,
+            self.config_telling,
             self.host_streams,
             *self.telemetry.services,
             *self.commands.services,
@@ -276,6 +290,7 @@ class Center:
             "fleet": self.fleet,
             "joining": self.joining,
             "groups": self.groups,
+            "microservices": self.microservices,
             "bundles": self.bundles,
             "schedules": self.schedules,
             "alerts": self.alerts.service,
@@ -295,6 +310,7 @@ class Center:
             target_routes(),
             group_routes(),
             profile_routes(),
+            microservice_routes(),
             joining_routes(),
             bundle_routes(),
             command_routes(),

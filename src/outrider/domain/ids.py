@@ -30,6 +30,8 @@ DeploymentId = NewType("DeploymentId", str)
 HostKeyId = NewType("HostKeyId", str)
 GroupId = NewType("GroupId", str)
 ProfileId = NewType("ProfileId", str)
+MicroserviceId = NewType("MicroserviceId", str)
+"""Given by whoever names the microservice; `domain.microservices` says its shape."""
 
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 _TIME_CHARACTERS: Final = 9

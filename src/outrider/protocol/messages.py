@@ -16,7 +16,8 @@ from msgspec import Meta
 from outrider.domain.command_states import CommandState
 from outrider.domain.connection_states import Approval
 from outrider.domain.identity import Identity
-from outrider.domain.ids import CommandId
+from outrider.domain.ids import CommandId, MicroserviceId
+from outrider.domain.microservices import MAX_CONFIG, MAX_MICROSERVICES
 from outrider.protocol.version import VersionRange
 
 Offset = Annotated[int, Meta(ge=0, le=2**53)]
@@ -24,6 +25,8 @@ Channel = Literal[1, 2]
 """1 is stdout, 2 is stderr."""
 ShortText = Annotated[str, Meta(max_length=4096)]
 TagText = Annotated[str, Meta(max_length=512)]
+MAX_WANTED: Final = 64
+"""How many configurations an agent asks for at a time: a report has to hold their names."""
 SomeNames = Annotated[tuple[Annotated[str, Meta(max_length=512)], ...], Meta(max_length=64)]
 
 
@@ -204,6 +207,21 @@ class TagsSet(Message, frozen=True, kw_only=True, tag="tags_set"):
     optional: bool = False
 
 
+SomeMicroservices = Annotated[tuple[MicroserviceId, ...], Meta(max_length=MAX_WANTED)]
+
+
+class ConfigsHeld(Message, frozen=True, kw_only=True, tag="configs_held"):
+    """Which microservices' configurations the agent holds, by their digest; said on each link.
+
+    `wanted` are those whose text it lacks. Answered with `Configs` unless the center has the same and nothing
+    is wanted. Said with `optional`: a center that does not know it passes over it.
+    """
+
+    digest: ShortText
+    wanted: SomeMicroservices = ()
+    optional: bool = False
+
+
 class FactsChanged(Message, frozen=True, kw_only=True, tag="facts"):
     """The host's facts are no longer those of the hello."""
 
@@ -337,6 +355,34 @@ class Profile(Message, frozen=True, kw_only=True, tag="profile"):
     optional: bool = False
 
 
+class ConfigText(msgspec.Struct, frozen=True, array_like=True):
+    """A microservice's configuration."""
+
+    id: MicroserviceId
+    config: Annotated[str, Meta(max_length=MAX_CONFIG)]
+
+
+class ConfigVersion(msgspec.Struct, frozen=True, array_like=True):
+    """Which text a microservice's configuration is (domain.microservices)."""
+
+    id: MicroserviceId
+    version: TagText
+
+
+class Configs(Message, frozen=True, kw_only=True, tag="configs"):
+    """What has changed of this agent's microservices, or what it lacks of them; said with `optional`.
+
+    `digest` is what all come to once this is taken in: an agent that comes to another one says `ConfigsHeld`.
+    `known` names all there are, where the agent has said a digest that is not the center's.
+    """
+
+    digest: ShortText
+    changed: Annotated[tuple[ConfigText, ...], Meta(max_length=MAX_MICROSERVICES)] = ()
+    removed: Annotated[tuple[MicroserviceId, ...], Meta(max_length=MAX_MICROSERVICES)] = ()
+    known: Annotated[tuple[ConfigVersion, ...], Meta(max_length=MAX_MICROSERVICES)] | None = None
+    optional: bool = False
+
+
 class StreamWanted(Message, frozen=True, kw_only=True, tag="stream"):
     """Dial a stream: `kind` says what it carries, `request` what is wanted of it, `token` opens it once."""
 
@@ -346,7 +392,18 @@ class StreamWanted(Message, frozen=True, kw_only=True, tag="stream"):
     request: msgspec.Raw
 
 
-FromAgent = Hello | Heartbeat | Accepted | Started | Output | Finished | Minutes | TagsSet | FactsChanged
+FromAgent = (
+    Hello
+    | Heartbeat
+    | Accepted
+    | Started
+    | Output
+    | Finished
+    | Minutes
+    | TagsSet
+    | ConfigsHeld
+    | FactsChanged
+)
 FromCenter = (
     Welcome
     | Refused
@@ -363,6 +420,7 @@ FromCenter = (
     | StreamWanted
     | Tags
     | Profile
+    | Configs
 )
 
 MAX_FRAME: Final = 1024 * 1024

@@ -238,6 +238,17 @@ async def _end_silence(api: Api) -> tuple[Answer, str]:
     return await api.ask("DELETE", f"/api/silences/{silence_id}"), silence_id
 
 
+async def _configure(api: Api) -> tuple[Answer, str]:
+    agent = await enrol(api)
+    path = f"{agent.path}/microservices/ms-1/config"
+    return await api.ask("PUT", path, {"config": "password=secret"}), agent.id
+
+
+async def _remove_microservice(api: Api) -> tuple[Answer, str]:
+    _, agent_id = await _configure(api)
+    return await api.ask("DELETE", f"/api/agents/{agent_id}/microservices/ms-1"), agent_id
+
+
 _ACTS: Final[dict[tuple[str, str], tuple[str, Act]]] = {
     ("PATCH", "/api/agents/{agent_id}"): ("agent.change", _change_agent),
     ("DELETE", "/api/agents/{agent_id}"): ("agent.delete", _delete_agent),
@@ -245,6 +256,14 @@ _ACTS: Final[dict[tuple[str, str], tuple[str, Act]]] = {
     ("POST", "/api/agents/{agent_id}/decline"): ("agent.decline", _decline),
     ("POST", "/api/agents/{agent_id}/commands"): ("command.send", _send_command),
     ("POST", "/api/agents/{agent_id}/commands/{command_id}/cancel"): ("command.cancel", _cancel_command),
+    ("PUT", "/api/agents/{agent_id}/microservices/{microservice}/config"): (
+        "microservice.configure",
+        _configure,
+    ),
+    ("DELETE", "/api/agents/{agent_id}/microservices/{microservice}"): (
+        "microservice.remove",
+        _remove_microservice,
+    ),
     ("POST", "/api/dispatches"): ("dispatch.create", _create_dispatch),
     ("POST", "/api/dispatches/{dispatch_id}/cancel"): ("dispatch.cancel", _cancel_dispatch),
     ("POST", "/api/dispatches/{dispatch_id}/retry"): ("dispatch.create", _retry_dispatch),

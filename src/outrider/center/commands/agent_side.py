@@ -12,10 +12,12 @@ from outrider.center.fleet.presence import Presence
 from outrider.center.fleet.tag_writes import TAKE_TAGS, SaidTags
 from outrider.center.groups.telling import Telling
 from outrider.center.link.open_link import OpenLink
+from outrider.center.microservices.telling import ConfigTelling
 from outrider.center.store.engine import Store
 from outrider.center.telemetry.intake import MinuteIntake
 from outrider.domain.ids import AgentId
 from outrider.protocol.messages import (
+    ConfigsHeld,
     FactsChanged,
     FromAgent,
     FromCenter,
@@ -41,6 +43,7 @@ class AgentSide:
         feed: Feed,
         minutes: MinuteIntake,
         telling: Telling,
+        config_telling: ConfigTelling,
     ) -> None:
         """Take the rooms' parts."""
         self._store = store
@@ -50,6 +53,7 @@ class AgentSide:
         self._feed = feed
         self._minutes = minutes
         self._telling = telling
+        self._config_telling = config_telling
         self._arrived: dict[OpenLink, Arrived] = {}
 
     async def admit(self, agent_id: str, key: str) -> AgentId:
@@ -79,6 +83,8 @@ class AgentSide:
                 )
             elif isinstance(message, TagsSet):
                 await self._take_tags(link.agent_id, message)
+            elif isinstance(message, ConfigsHeld):
+                self._config_telling.asked(link.agent_id, message)
             elif isinstance(message, Minutes):
                 self._minutes.take(link.agent_id, message)
             elif isinstance(message, Output) and not message.kept:

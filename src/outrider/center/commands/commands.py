@@ -18,6 +18,7 @@ from outrider.center.fleet.link_writes import Departure
 from outrider.center.fleet.presence import Presence
 from outrider.center.groups.telling import Telling
 from outrider.center.link.hub import Hub
+from outrider.center.microservices.telling import ConfigTelling
 from outrider.center.store.engine import Store
 from outrider.domain.ids import AgentId, CommandId
 from outrider.kit.clock import Clock
@@ -29,7 +30,14 @@ class Commands:
     """What brings commands to hosts, takes in what they say of them, and shows both."""
 
     def __init__(
-        self, store: Store, hub: Hub, presence: Presence, blobs: Blobs, telling: Telling, clock: Clock
+        self,
+        store: Store,
+        hub: Hub,
+        presence: Presence,
+        blobs: Blobs,
+        telling: Telling,
+        config_telling: ConfigTelling,
+        clock: Clock,
     ) -> None:
         """Wire the parts; hosts that fall silent lose their commands from now on."""
         self._store = store
@@ -49,7 +57,9 @@ class Commands:
             clock,
         )
         self.following = Following(store, self.service, self.feed, self.outputs, clock)
-        self.polling = PollingService(store, presence, hub, self.delivery, self.reports, telling, clock)
+        self.polling = PollingService(
+            store, presence, hub, self.delivery, self.reports, telling, config_telling, clock
+        )
         self.services: tuple[Service, ...] = (
             Expiry(store, self.feed, clock),
             Resending(self.delivery, clock),

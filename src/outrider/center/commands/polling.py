@@ -17,6 +17,7 @@ from outrider.center.fleet.presence import Presence
 from outrider.center.fleet.tag_writes import TAKE_TAGS, SaidTags
 from outrider.center.groups.telling import Telling
 from outrider.center.link.hub import Hub
+from outrider.center.microservices.telling import ConfigTelling
 from outrider.center.store.engine import Store
 from outrider.domain.command_states import CommandState
 from outrider.domain.connection_states import Approval
@@ -26,6 +27,8 @@ from outrider.domain.output import HEAD_BYTES
 from outrider.kit.clock import Clock
 from outrider.protocol.messages import (
     Accepted,
+    Configs,
+    ConfigsHeld,
     Facts,
     Finished,
     FromAgent,
@@ -72,6 +75,7 @@ class ReportBody(msgspec.Struct, frozen=True, kw_only=True):
     acks: Annotated[list[CommandId], Meta(max_length=2000)] = []
     results: Annotated[list[PolledResult], Meta(max_length=200)] = []
     tags_set: Annotated[list[TagWrite], Meta(max_length=256)] = []
+    configs_held: ConfigsHeld | None = None
 
 
 class ReportAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,6 +89,7 @@ class ReportAnswer(msgspec.Struct, frozen=True, kw_only=True):
     confirmed: list[CommandId]
     tags: Tags | msgspec.UnsetType = msgspec.UNSET
     profile: Profile | msgspec.UnsetType = msgspec.UNSET
+    configs: Configs | msgspec.UnsetType = msgspec.UNSET
 
 
 class PollingService:
@@ -98,6 +103,7 @@ class PollingService:
         delivery: Delivery,
         reports: TakeReports,
         telling: Telling,
+        config_telling: ConfigTelling,
         clock: Clock,
     ) -> None:
         """Take the parts."""
@@ -107,6 +113,7 @@ class PollingService:
         self._delivery = delivery
         self._reports = reports
         self._telling = telling
+        self._config_telling = config_telling
         self._clock = clock
         self._starts: dict[AgentId, str] = {}
 
@@ -125,6 +132,7 @@ class PollingService:
             confirmed=confirmed,
             tags=tags,
             profile=profile,
+            configs=await self._configs(known, body),
         )
 
     async def _settle_tags(
@@ -139,6 +147,11 @@ class PollingService:
             taken = max(write.number for write in body.tags_set)
         tags, profile = await self._telling.words_for(agent_id, taken)
         return tags, profile or msgspec.UNSET
+
+    async def _configs(self, agent_id: AgentId, body: ReportBody) -> Configs | msgspec.UnsetType:
+        if body.identity is None or body.configs_held is None:
+            return msgspec.UNSET
+        return await self._config_telling.answer_to(agent_id, body.configs_held) or msgspec.UNSET
 
     def _heard(self, agent_id: AgentId, body: ReportBody) -> Heard:
         readings = Readings(

@@ -45,6 +45,7 @@ from outrider.center.store.schema.fleet import (
 )
 from outrider.center.store.schema.groups import group_members, groups, profiles, removed_tags
 from outrider.center.store.schema.log import counters, events, meta
+from outrider.center.store.schema.microservices import microservices
 from outrider.center.store.schema.schedules import IS_CLAIMED, firings, schedules
 from outrider.center.store.schema.telemetry import minute_rows
 from outrider.center.store.schema.terminals import IS_OPEN, terminals
@@ -84,6 +85,7 @@ __all__ = [
     "identities",
     "meta",
     "metadata",
+    "microservices",
     "minute_rows",
     "notices",
     "outages",

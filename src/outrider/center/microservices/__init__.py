@@ -1,0 +1,1 @@
+"""What hosts keep for their containers: configurations, and agents told of them."""
