@@ -1,0 +1,1 @@
+"""The client API of seed 000, on the loopback."""

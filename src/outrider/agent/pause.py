@@ -1,0 +1,77 @@
+"""Whether this agent is paused: its work stands still, and its link says nothing but that."""
+
+import asyncio
+from collections.abc import Callable
+
+from outrider.kit import logs
+from outrider.kit.clock import Clock
+from outrider.kit.supervise import Ready
+
+log = logs.get(__name__)
+
+Observer = Callable[[bool], None]
+
+
+class Pause:
+    """The pause, and the service that ends it when its time is over.
+
+    Nothing of it is kept: an agent that starts is not paused. Observers are told of every change, in order,
+    and must not raise.
+    """
+
+    name = "pause"
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._until: float | None = None
+        self._paused = False
+        self._changed = asyncio.Event()
+        self._observers: list[Observer] = []
+
+    @property
+    def paused(self) -> bool:
+        """Whether the agent is paused now."""
+        return self._paused
+
+    @property
+    def left(self) -> float | None:
+        """Seconds until the agent goes on by itself; None when it does not."""
+        return None if self._until is None else max(0.0, self._until - self._clock.monotonic())
+
+    def observe(self, observer: Observer) -> None:
+        """Tell `observer` of every change from now on."""
+        self._observers.append(observer)
+
+    def pause(self, timer: float | None = None) -> None:
+        """Pause for `timer` seconds, or until told otherwise; a timer set before counts no more."""
+        self._until = None if timer is None else self._clock.monotonic() + timer
+        self._enter(paused=True)
+
+    def resume(self) -> None:
+        """Go on."""
+        self._until = None
+        self._enter(paused=False)
+
+    async def serve(self, ready: Ready) -> None:
+        """End the pause when its time is over, until cancelled."""
+        ready()
+        while True:
+            self._changed.clear()
+            left = self.left
+            if left is None:
+                await self._changed.wait()
+                continue
+            try:
+                await self._clock.wait_for(self._changed.wait(), left)
+            except TimeoutError:
+                log.info("the time of the pause is over")
+                self.resume()
+
+    def _enter(self, *, paused: bool) -> None:
+        self._changed.set()
+        if paused is self._paused:
+            return
+        self._paused = paused
+        log.info("paused" if paused else "resumed", for_seconds=self.left)
+        for observer in self._observers:
+            observer(paused)
