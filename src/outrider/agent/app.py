@@ -40,6 +40,7 @@ from outrider.agent.local.server import LocalServer, Place
 from outrider.agent.log_target import LogTarget
 from outrider.agent.member import Ground, Member
 from outrider.agent.membership import Membership
+from outrider.agent.microservices import Microservices
 from outrider.agent.policy import PolicyFile
 from outrider.agent.profile import AgentProfile
 from outrider.agent.provisioning import Provisioning
@@ -176,6 +177,7 @@ class Daemon:
             ),
             profile=AgentProfile.load(folder.profile),
             tags=AgentTags.load(folder.tags, center_now=center_time.now),
+            microservices=Microservices.load(folder.microservices),
             clock=clock,
             rng=rng,
         )
@@ -224,12 +226,13 @@ class Daemon:
             member=self._member,
             facts=ground.host.facts,
         )
+        provisioning.when_leaving(ground.microservices.clear)
         management = Management(
             status=StatusReader(
                 connection=ground.connection,
                 configuration=ground.configuration,
                 storage=ground.storage,
-                microservices=lambda: 0,
+                microservices=lambda: ground.microservices.running,
                 home=ground.folder.path,
                 clock=ground.clock,
             ),

@@ -22,6 +22,7 @@ class AgentFolder:
         self.edge_key = path / "local-api"
         self.profile = path / "profile.json"
         self.tags = path / "tags.json"
+        self.microservices = path / "microservices.json"
         self.standing = path / "standing.json"
         self.terminals = path / "terminals"
         self.unfinished = path / "unfinished"

@@ -22,6 +22,7 @@ from outrider.agent.identity import keys
 from outrider.agent.installation import Installation
 from outrider.agent.link import Link
 from outrider.agent.membership import Membership, NotAMember
+from outrider.agent.microservices import Microservices
 from outrider.agent.output_stream import OutputStreams
 from outrider.agent.outputs import Outputs
 from outrider.agent.policy import PolicyFile
@@ -78,6 +79,7 @@ class Ground:
     center_time: CenterTime
     profile: AgentProfile
     tags: AgentTags
+    microservices: Microservices
     clock: Clock
     rng: random.Random
     start: str = field(default_factory=lambda: secrets.token_hex(12))
@@ -114,6 +116,7 @@ async def _member_tree(
     who = await _who(ground, record.agent_id)
     center_time = ground.center_time
     await ground.tags.belong_to(record.agent_id)
+    await ground.microservices.belong_to(record.agent_id)
     spool = Spool(ground.folder.spool, record.agent_id, clock)
     cgroups = TaskCgroups.find_delegated()
     terminals = Terminals(ground.folder.terminals, clock=clock, cgroups=cgroups)
@@ -182,6 +185,7 @@ async def _member_tree(
         telemetry=telemetry,
         profile=ground.profile,
         tags=ground.tags,
+        microservices=ground.microservices,
         connection=ground.connection,
         center_time=center_time,
         clock=clock,
@@ -193,12 +197,14 @@ async def _member_tree(
         spool=spool,
         queue=queue,
         tags=ground.tags,
+        microservices=ground.microservices,
         profile=ground.profile,
         connection=ground.connection,
         capture_of=work.capture,
         clock=clock,
     )
     ground.tags.speak_with(link)
+    ground.microservices.speak_with(link)
     link.hears_with(reception)
     ground.restarter.looks_after(queue, work, link)
     # Stopped in reverse order: the commands end first, while the link still tells of it.

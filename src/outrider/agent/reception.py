@@ -8,6 +8,7 @@ from typing import Protocol
 from outrider.agent.center_time import CenterTime
 from outrider.agent.connection import Connection
 from outrider.agent.host_streams import HostStreams
+from outrider.agent.microservices import Microservices
 from outrider.agent.outputs import Outputs
 from outrider.agent.profile import AgentProfile
 from outrider.agent.results import Results
@@ -23,6 +24,7 @@ from outrider.kit.clock import Clock
 from outrider.protocol.messages import (
     ApprovalChanged,
     Cancel,
+    Configs,
     Execute,
     Facts,
     FromCenter,
@@ -81,6 +83,7 @@ class Reception:
         telemetry: Telemetry,
         profile: AgentProfile,
         tags: AgentTags,
+        microservices: Microservices,
         connection: Connection,
         center_time: CenterTime,
         clock: Clock,
@@ -98,6 +101,7 @@ class Reception:
         self._telemetry = telemetry
         self._profile = profile
         self._tags = tags
+        self._microservices = microservices
         self._connection = connection
         self._center_time = center_time
         self._clock = clock
@@ -157,6 +161,7 @@ class Reception:
         self._outputs.link_opened()
         self._results.link_opened()
         self._tags.link_opened()
+        self._microservices.link_opened()
 
     def measured(self, *, asked: float, answered: float, center: float) -> None:
         """Take in a measurement of the center's clock."""
@@ -179,6 +184,8 @@ class Reception:
                 await self._profile.heard(message)
             case Tags():
                 await self._tags.heard(message)
+            case Configs():
+                await self._microservices.heard(message)
             case StreamWanted():
                 self._streams.wanted(message)
             case _:
@@ -195,6 +202,7 @@ class Reception:
         self._streams.end_all(detail)
         await self._queue.dismiss(detail)
         await self._forget(detail)
+        await self._microservices.clear()
 
     async def _judged(self, approval: Approval) -> None:
         self._connection.judged(approval)

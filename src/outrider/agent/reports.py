@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from outrider.agent.connection import Connection
+from outrider.agent.microservices import Microservices
 from outrider.agent.outputs import CHANNELS, KeptOutput
 from outrider.agent.profile import AgentProfile
 from outrider.agent.spool import Spool, Unconfirmed
@@ -24,6 +25,8 @@ from outrider.kit import logs
 from outrider.kit.clock import Clock
 from outrider.protocol.limits import HEARTBEAT
 from outrider.protocol.messages import (
+    Configs,
+    ConfigsHeld,
     Execute,
     Facts,
     Finished,
@@ -66,6 +69,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     acks: list[CommandId]
     results: list[dict[str, Any]]
     tags_set: list[TagWrite]
+    configs_held: ConfigsHeld
 
 
 class ReportAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,6 +80,7 @@ class ReportAnswer(msgspec.Struct, frozen=True, kw_only=True):
     confirmed: list[CommandId] = []
     tags: Tags | None = None
     profile: Profile | None = None
+    configs: Configs | None = None
 
 
 class ReportRefused(Unavailable):
@@ -106,13 +111,14 @@ class Teller(Protocol):
 class Reports:
     """Stands in for the link while that is blocked."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - composition
         self,
         *,
         post: Post,
         spool: Spool,
         queue: TaskQueue,
         tags: AgentTags,
+        microservices: Microservices,
         profile: AgentProfile,
         connection: Connection,
         capture_of: Callable[[CommandId], KeptOutput],
@@ -123,6 +129,7 @@ class Reports:
         self._spool = spool
         self._queue = queue
         self._tags = tags
+        self._microservices = microservices
         self._profile = profile
         self._connection = connection
         self._capture_of = capture_of
@@ -165,6 +172,7 @@ class Reports:
             acks=held,
             results=[msgspec.to_builtins(result) for result in results],
             tags_set=list(self._tags.waiting[:_TAG_WRITES]),
+            configs_held=self._microservices.held,
         )
         answer = msgspec.json.decode(await self._post(msgspec.json.encode(report)), type=ReportAnswer)
         if first:
@@ -174,11 +182,13 @@ class Reports:
             await self._profile.heard(answer.profile)
         if answer.tags is not None:
             await self._tags.heard(answer.tags)
+        if answer.configs is not None:
+            await self._microservices.heard(answer.configs)
         if answer.confirmed:
             await self._queue.told(ResultsConfirmed(ids=tuple(answer.confirmed)))
         if answer.commands:
             await self._queue.told(Execute(orders=tuple(answer.commands)))
-        return bool(answer.commands or results)
+        return bool(answer.commands or results or self._microservices.lacks_some)
 
     def _fitting(self, page: list[Unconfirmed]) -> list[Finished]:
         fitting: list[Finished] = []
