@@ -51,7 +51,7 @@ from outrider.agent.storage import Storage, gibibytes
 from outrider.agent.tags import AgentTags
 from outrider.agent.trial import TrialWatch, note_last_words
 from outrider.domain.connection_states import ConnectionState
-from outrider.domain.edge_config import CONTROLLER_URL, DISK_LIMIT
+from outrider.domain.edge_config import CONTROLLER_URL, DISK_LIMIT, NETWORK_ADAPTER
 from outrider.domain.places import AGENT
 from outrider.engines.logs.journalctl import Journal
 from outrider.kit import logs
@@ -157,7 +157,12 @@ class Daemon:
             installation=installation,
             policy=policy,
             journal=journal,
-            host=ThisHost(policy=policy, journal=journal, installation=installation),
+            host=ThisHost(
+                policy=policy,
+                journal=journal,
+                installation=installation,
+                card=lambda: configuration.of(NETWORK_ADAPTER),
+            ),
             configuration=configuration,
             membership=Membership(
                 folder=folder,

@@ -1,6 +1,8 @@
 """Connections to the center: its addresses, the key that is shown, and the authority that is trusted."""
 
+import asyncio
 import ssl
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -22,29 +24,37 @@ _REPORT_SECONDS: Final = 30.0
 _MAX_REPORT_ANSWER: Final = 16 * 1024 * 1024
 _OK: Final = 200
 _MAX_CA: Final = 64 * 1024
+_CERTIFICATES: Final = frozenset({".pem", ".crt"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """How the center is dialled: its address, and the rest as it stands on this host.
+
+    `source` is the address to dial from, empty for what the routes say; `authorities` a folder with
+    certificates of those who vouch for the center beside the pinned ones, empty for none.
+    """
+
+    url: str
+    source: str = ""
+    authorities: str = ""
 
 
 class CenterDoor:
     """Dials the center as one enrolled agent; an async context manager."""
 
-    def __init__(self, record: EnrolmentRecord, center_ca: Path) -> None:
+    def __init__(self, record: EnrolmentRecord, center_ca: Path, way: Way | None = None) -> None:
         """`center_ca` is the file with the pinned authority; without one the system's are trusted."""
-        self._url = record.center_url.rstrip("/")
+        self._way = way or Way(url=record.center_url)
         self._headers = {"X-Agent-Id": record.agent_id or "", "X-Agent-Key": record.agent_key}
         self._center_ca = center_ca
         self._session: aiohttp.ClientSession | None = None
-        self._context: ssl.SSLContext | None = None
+        self.lanes = LaneDoor(self._url, self._headers, None)
+        """What dials lanes, from threads."""
 
     async def __aenter__(self) -> Self:
-        """Prepare; nothing is dialled yet. Raises OSError or ssl.SSLError for a broken authority file."""
-        connector = context = None
-        if self._url.startswith("https:"):
-            authority = self._center_ca.read_bytes()[:_MAX_CA] if self._center_ca.exists() else None
-            context = trust.client_context(authority)
-            connector = aiohttp.TCPConnector(ssl=context)
-        self._context = context
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS)
-        self._session = aiohttp.ClientSession(connector=connector, timeout=timeout, headers=self._headers)
+        """Prepare; nothing is dialled yet. Raises OSError, ssl.SSLError for a broken authority file."""
+        await self.go_by(self._way)
         return self
 
     async def __aexit__(
@@ -54,6 +64,34 @@ class CenterDoor:
         if self._session is not None:
             await self._session.close()
 
+    async def go_by(self, way: Way) -> None:
+        """Dial this way from now on, and cut what was dialled before.
+
+        Raises OSError (also ssl.SSLError) for certificates that can't be read, and goes on as before.
+        """
+        context = await asyncio.to_thread(self._trusted, way) if way.url.startswith("https:") else None
+        source = (way.source, 0) if way.source else None
+        connector = aiohttp.TCPConnector(ssl=True if context is None else context, local_addr=source)
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS)
+        before, self._way = self._session, way
+        self._session = aiohttp.ClientSession(connector=connector, timeout=timeout, headers=self._headers)
+        self.lanes.go_by(self._url, context, source)
+        if before is not None:
+            await before.close()
+
+    @property
+    def _url(self) -> str:
+        return self._way.url.rstrip("/")
+
+    def _trusted(self, way: Way) -> ssl.SSLContext:
+        authority = self._center_ca.read_bytes()[:_MAX_CA] if self._center_ca.exists() else None
+        context = trust.client_context(authority)
+        if way.authorities:
+            for file in sorted(Path(way.authorities).iterdir()):
+                if file.suffix in _CERTIFICATES:
+                    context.load_verify_locations(file)
+        return context
+
     async def link(self) -> aiohttp.ClientWebSocketResponse:
         """Dial the link. Raises aiohttp.ClientError or OSError."""
         return await self._dial("/api/agents/link", MAX_FRAME)
@@ -61,11 +99,6 @@ class CenterDoor:
     async def stream(self) -> aiohttp.ClientWebSocketResponse:
         """Dial a stream. Raises aiohttp.ClientError or OSError."""
         return await self._dial("/api/agents/streams", MAX_STREAM_FRAME)
-
-    @property
-    def lanes(self) -> LaneDoor:
-        """What dials lanes, from threads."""
-        return LaneDoor(self._url, self._headers, self._context)
 
     async def report(self, body: bytes) -> bytes:
         """Post a report. Raises ReportRefused for any answer but 200, OSError or TimeoutError without one."""

@@ -1,7 +1,8 @@
 """This agent's own configuration, in `configuration.json`: set on this host, and in effect at once."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final, TypeVar
@@ -80,6 +81,15 @@ class Configuration:
     def observe(self, observer: Observer) -> None:
         """Tell `observer` of every change from now on."""
         self._observers.append(observer)
+
+    @contextmanager
+    def observed(self, observer: Observer) -> Iterator[None]:
+        """Tell `observer` of every change while the block lasts."""
+        self._observers.append(observer)
+        try:
+            yield
+        finally:
+            self._observers.remove(observer)
 
     async def change(self, given: Mapping[str, object]) -> dict[str, str]:
         """Set options; return why for each name that was refused, while all others are in force.

@@ -1,11 +1,15 @@
 """This machine, in the words of the protocol."""
 
+from collections.abc import Callable
+
 from outrider import __version__
 from outrider.agent.installation import Installation
 from outrider.agent.policy import PolicyFile
 from outrider.agent.streams.logs import JOURNAL
+from outrider.domain.edge_config import DYNAMIC
 from outrider.engines.commands.possible import impossible
 from outrider.engines.logs.journalctl import Journal
+from outrider.engines.telemetry.cards import address_of
 from outrider.engines.telemetry.facts import own_name, read_facts
 from outrider.engines.telemetry.load import LoadMeter
 from outrider.protocol.messages import Facts, Readings
@@ -15,9 +19,18 @@ class ThisHost:
     """Reads facts and load of the machine the agent runs on."""
 
     def __init__(
-        self, *, policy: PolicyFile, journal: Journal, installation: Installation | None = None
+        self,
+        *,
+        policy: PolicyFile,
+        journal: Journal,
+        installation: Installation | None = None,
+        card: Callable[[], str] = lambda: DYNAMIC,
     ) -> None:
-        """`installation` is what this agent belongs to; without one it can't be updated."""
+        """`installation` is what this agent belongs to; without one it can't be updated.
+
+        `card` names the network card whose address the host is known by, or says `dynamic`.
+        """
+        self._card = card
         self._policy = policy
         self._journal = journal
         self._installation = installation
@@ -37,7 +50,7 @@ class ThisHost:
             os_family=host.os_family,
             kernel=host.kernel,
             architecture=host.architecture,
-            ip=host.ip,
+            ip=self._address() or host.ip,
             agent_version=__version__,
             agent_build=self._installation.build if self._installation else "",
             agent_target=self._installation.target if self._installation else "",
@@ -47,6 +60,10 @@ class ThisHost:
             runs_as=host.runs_as,
             abilities=self._abilities(),
         )
+
+    def _address(self) -> str:
+        card = self._card()
+        return "" if card == DYNAMIC else address_of(card)
 
     def _abilities(self) -> tuple[str, ...]:
         missing = impossible() | (frozenset() if self._installation else {"update_agent"})

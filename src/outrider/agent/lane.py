@@ -99,15 +99,22 @@ class LaneDoor:
 
     def __init__(self, center_url: str, headers: Mapping[str, str], context: ssl.SSLContext | None) -> None:
         """Take the center's address, what proves who we are, and for https what is trusted."""
-        self._url = urlsplit(center_url)
         self._headers = dict(headers)
+        self.go_by(center_url, context)
+
+    def go_by(
+        self, center_url: str, context: ssl.SSLContext | None, source: tuple[str, int] | None = None
+    ) -> None:
+        """Dial the next lanes there, from the address `source` where one is given."""
+        self._url = urlsplit(center_url)
         self._context = context
+        self._source = source
 
     def dial(self, offer: LaneOffer) -> Lane:
         """Open the lane that was offered. Blocks; raises OSError."""
         host = self._url.hostname or ""
         port = self._url.port or _PORTS[self._url.scheme]
-        connection = socket.create_connection((host, port), timeout=_DIAL_SECONDS)
+        connection = socket.create_connection((host, port), _DIAL_SECONDS, self._source)
         try:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _DEAD_AFTER_MS)

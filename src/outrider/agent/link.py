@@ -84,6 +84,7 @@ _GONE: Final = 410
 _SERVER_FAULT: Final = 500
 _BLOCKED_AFTER: Final = 3
 _BEATS_KEPT: Final = 8
+_NEARLY: Final = 0.9
 
 Socket = aiohttp.ClientWebSocketResponse
 Dial = Callable[[], Awaitable[Socket]]
@@ -134,16 +135,22 @@ class Link:
         clock: Clock,
         rng: random.Random,
         blocked: Callable[[], Awaitable[None]],
+        arrival: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        """`blocked` is awaited when WebSockets do not get through, until they are worth a new try."""
+        """`blocked` is awaited when WebSockets do not get through, until they are worth a new try.
+
+        In listen mode `arrival` returns once the center has dialled; `dial` then uses its connection.
+        """
         self._dial = dial
         self._listener: Listener | None = None
         self._connection = connection
         self._clock = clock
         self._rng = rng
         self._blocked = blocked
+        self._arrival = arrival
         self._conversation: _Conversation | None = None
         self._return_within = RETURN_WITHIN
+        self._tell_every: float | None = None
         #: Set before a stop that is a restart in place: the center is told that the host is back in a moment.
         self.restarting = False
 
@@ -170,6 +177,15 @@ class Link:
         """Send `message` within that many seconds; nothing happens while no link is open."""
         if self._conversation is not None and self.open:
             self._conversation.say(message, within)
+
+    def tell_every(self, seconds: float | None) -> None:
+        """Tell how the host does every so many seconds; None leaves it to the center's heartbeats.
+
+        Heartbeats go out at least as often as the center asks for, those between without readings.
+        """
+        self._tell_every = seconds
+        if self._conversation is not None:
+            self._conversation.tell_every(seconds)
 
     def dial_again(self, reason: str) -> None:
         """Close the link politely; a new one is dialled at once."""
@@ -199,8 +215,8 @@ class Link:
             attempt += 1
 
     def _delay(self, ending: "_Ending", attempt: int) -> float:
-        if ending.again:
-            return 0.0
+        if ending.again or (self._arrival is not None and ending.lasted > 0 and not ending.retry_after):
+            return 0.0  # the center that dials has patience for both
         if ending.retry_after > 0:
             return ending.retry_after * (1.0 + 0.25 * self._rng.random())
         if ending.lasted >= STEADY or (ending.lasted > 0 and attempt == 0):
@@ -208,7 +224,11 @@ class Link:
         return _AGAIN.delay(attempt, self._rng)
 
     async def _once(self, listener: Listener) -> "_Ending":
-        self._connection.enter(ConnectionState.CONNECTING)
+        if self._arrival is None:
+            self._connection.enter(ConnectionState.CONNECTING)
+        else:
+            self._connection.enter(ConnectionState.WAITING_FOR_INCOMING_CONNECTION)
+            await self._arrival()
         try:
             hello = await listener.greeting()
             # The dial has a limit; the conversation has none, it ends by its own rules.
@@ -224,6 +244,7 @@ class Link:
 
     async def _converse(self, socket: Socket, hello: Hello, listener: Listener) -> "_Ending":
         conversation = _Conversation(socket, hello, listener, self._clock)
+        conversation.tell_every(self._tell_every)
         self._conversation = conversation
         try:
             ending = await conversation.run()
@@ -322,6 +343,8 @@ class _Conversation:
         self._close: Close | None = None
         self._beat_number = 0
         self._beats: dict[int, float] = {}  # when each heartbeat was sent, by its number
+        self._tell_every: float | None = None
+        self._told: float | None = None
 
     def say(self, message: FromAgent, within: float) -> None:
         """Queue a message; what is queued goes out together when the most urgent is due."""
@@ -336,6 +359,12 @@ class _Conversation:
             if self._flush_timer is not None:
                 self._flush_timer.cancel()
             self._flush_timer = loop.call_at(due, self._to_send.set)
+
+    def tell_every(self, seconds: float | None) -> None:
+        """Tell readings every so many seconds from now on; None: with each heartbeat."""
+        self._tell_every = seconds
+        self.link.beat_within(seconds, self._clock.monotonic())
+        self._turned.set()
 
     def leave(self, reason: str, *, again: bool = False) -> None:
         """End the conversation from this side."""
@@ -445,8 +474,8 @@ class _Conversation:
                     self._frames.append(frame)
                     self._to_send.set()
                 case Beat():
-                    readings = self._listener.readings()
                     now = self._clock.monotonic()
+                    readings = self._listener.readings() if self._is_due(now) else None
                     self._beat_number += 1
                     self._beats[self._beat_number] = now
                     self._beats.pop(self._beat_number - _BEATS_KEPT, None)
@@ -458,6 +487,15 @@ class _Conversation:
                     self._to_send.set()
                 case FromTheCenter() | Opened():
                     raise AssertionError("the reader hands these on")
+
+    def _is_due(self, now: float) -> bool:
+        if self._tell_every is None:
+            return True
+        # A heartbeat that is a little early is the one that was meant.
+        if self._told is not None and now - self._told < self._tell_every * _NEARLY:
+            return False
+        self._told = now
+        return True
 
     async def _open(self, welcome: Welcome) -> None:
         self.welcome = welcome

@@ -14,6 +14,7 @@ from outrider.agent.center_door import CenterDoor
 from outrider.agent.center_time import CenterTime
 from outrider.agent.configuration import Configuration
 from outrider.agent.connection import Connection
+from outrider.agent.effects import Effects, way_to
 from outrider.agent.enrolment_record import EnrolmentRecord
 from outrider.agent.folder import AgentFolder
 from outrider.agent.host import ThisHost
@@ -43,6 +44,7 @@ from outrider.agent.telemetry.telemetry import Telemetry
 from outrider.agent.terminals import Terminals
 from outrider.agent.trial import TrialWatch
 from outrider.agent.work import CommandWork, Handover
+from outrider.domain.edge_config import CHANGES_FREQUENCY, STATUS_FREQUENCY
 from outrider.domain.ids import AgentId, DeviceId
 from outrider.engines.commands.cgroups import TaskCgroups
 from outrider.engines.commands.engine import CommandEngine
@@ -100,7 +102,8 @@ class Member:
         """Join, then work until cancelled. Raises NotAMember while a person has to do something first."""
         ground = self._ground
         record = await ground.membership.join(await asyncio.to_thread(ground.host.facts))
-        async with CenterDoor(record, ground.folder.center_ca) as door:
+        way = await asyncio.to_thread(way_to, record, ground.configuration)
+        async with CenterDoor(record, ground.folder.center_ca, way) as door:
             handed, self._handed = self._handed, ()
             tree = await _member_tree(ground, record=record, door=door, handed=handed)
             await tree.serve(ready)
@@ -111,7 +114,7 @@ async def _member_tree(
 ) -> Supervisor:
     if record.agent_id is None:
         raise NotAMember("this host is not enrolled")
-    host, policy = ground.host, ground.policy
+    host, policy, configuration = ground.host, ground.policy, ground.configuration
     clock = ground.clock
     who = await _who(ground, record.agent_id)
     center_time = ground.center_time
@@ -151,6 +154,7 @@ async def _member_tree(
         max_parallel=ground.settings.max_parallel,
         runs_as=host.runs_as,
         taken_over=work.take_over(handed),
+        storage=ground.storage,
     )
     telemetry = Telemetry(
         agent_id=record.agent_id,
@@ -202,14 +206,26 @@ async def _member_tree(
         connection=ground.connection,
         capture_of=work.capture,
         clock=clock,
+        every=lambda: min(configuration.of(STATUS_FREQUENCY), configuration.of(CHANGES_FREQUENCY)),
     )
+    effects = Effects(configuration, membership=ground.membership, door=door, link=link, cgroups=cgroups)
     ground.tags.speak_with(link)
     ground.microservices.speak_with(link)
     link.hears_with(reception)
     ground.restarter.looks_after(queue, work, link)
     # Stopped in reverse order: the commands end first, while the link still tells of it.
     tree = Supervisor("member", clock=clock, rng=ground.rng)
-    for service in (spool, *telemetry.services, outputs, results, host_streams, link, queue, terminals):
+    for service in (
+        spool,
+        *telemetry.services,
+        outputs,
+        results,
+        host_streams,
+        link,
+        effects,
+        queue,
+        terminals,
+    ):
         tree.add(service)
     return tree
 

@@ -58,6 +58,11 @@ class Membership:
         record = await self._read()
         return record if record is not None and record.is_enrolled else None
 
+    async def moved(self) -> EnrolmentRecord | None:
+        """Return what `record` does, with the address that the center is said to have now."""
+        record = await self.record()
+        return None if record is None else await self._moved(record)
+
     async def join(self, facts: Facts) -> EnrolmentRecord:
         """Return the record of the enrolment, enrolling first where that is needed.
 
@@ -85,7 +90,7 @@ class Membership:
         center = self._center()
         if not center:
             raise CantJoin("No center is configured: set controller-url first.")
-        self._connection.enter(ConnectionState.CONNECTING, "enrolling")
+        self._connection.enter(self._enroller.state, "enrolling")
         try:
             return await self._enroller.enrol(
                 center_url=center,
@@ -145,7 +150,7 @@ class Membership:
             raise self._not_a_member(f"{before}To join a center set {missing}.")
         if record is not None:
             self._check_key(record, EnrolmentKey.parse(settings.enrolment_key))
-        self._connection.enter(ConnectionState.CONNECTING, "enrolling")
+        self._connection.enter(self._enroller.state, "enrolling")
         return await self._enroller.enrol(
             center_url=center, key_text=settings.enrolment_key, facts=facts, label=settings.label
         )

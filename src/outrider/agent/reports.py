@@ -45,6 +45,8 @@ LINK_AGAIN: Final = 300.0
 """Seconds after which the link is tried again: what blocked it may be gone."""
 BUSY: Final = 1.0
 """Seconds between two reports while there is something to tell."""
+MOST: Final = 2 * HEARTBEAT
+"""The most seconds between two reports: a host that is not heard for three heartbeats is offline."""
 OUTPUT_OF_ALL: Final = 36 * 1024
 """Output bytes in one report; the center takes 64 KiB, and base64 makes four bytes of three."""
 _OUTPUT_OF_ONE: Final = 16 * 1024
@@ -123,8 +125,12 @@ class Reports:
         connection: Connection,
         capture_of: Callable[[CommandId], KeptOutput],
         clock: Clock,
+        every: Callable[[], float],
     ) -> None:
-        """`post` sends a report and returns the answer; raises OSError, TimeoutError or ReportRefused."""
+        """`post` sends a report and returns the answer; raises OSError, TimeoutError or ReportRefused.
+
+        `every` gives the seconds between two reports while there is nothing to tell.
+        """
         self._post = post
         self._spool = spool
         self._queue = queue
@@ -134,6 +140,7 @@ class Reports:
         self._connection = connection
         self._capture_of = capture_of
         self._clock = clock
+        self._every = every
 
     async def poll(self, teller: Teller) -> None:
         """Report until a link is worth a new try, or until a report fails."""
@@ -151,7 +158,7 @@ class Reports:
         while self._clock.monotonic() < until:
             busy = await self._report(teller, first=first)
             first = False
-            await self._clock.sleep(BUSY if busy else HEARTBEAT)
+            await self._clock.sleep(BUSY if busy else min(self._every(), MOST))
 
     async def _report(self, teller: Teller, *, first: bool) -> bool:
         identity = await teller.identity_now()

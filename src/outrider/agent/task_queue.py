@@ -19,6 +19,7 @@ from outrider.agent.outputs import Outputs
 from outrider.agent.policy import PolicyFile
 from outrider.agent.results import Results
 from outrider.agent.spool import Interrupted, Spool, SpoolFull
+from outrider.agent.storage import Storage
 from outrider.agent.voice import LINGER, Voice
 from outrider.domain.command_states import CommandState
 from outrider.domain.errors import OutriderError
@@ -168,8 +169,13 @@ class TaskQueue:
         max_parallel: int,
         runs_as: str,
         taken_over: Mapping[CommandId, TakenOver] | None = None,
+        storage: Storage | None = None,
     ) -> None:
-        """`taken_over` are commands that run on from the process image before this one."""
+        """`taken_over` are commands that run on from the process image before this one.
+
+        While `storage` is full, no more commands are taken in.
+        """
+        self._storage = storage
         self._spool = spool
         self._work = work
         self._voice = voice
@@ -337,6 +343,7 @@ class TaskQueue:
         at_once = self._startable(orders)
         now = self._clock.time()
         try:
+            await self._check_room()
             taken = await self._spool.accept(orders, start=at_once, at=now)
         except (sqlite3.Error, SpoolFull) as error:
             # Not acknowledged, so they stay at the center; tried again in case there is room soon.
@@ -355,6 +362,13 @@ class TaskQueue:
                 self._turn_of(order, recorded=now)
             else:
                 self._waiting.append(order)
+
+    async def _check_room(self) -> None:
+        storage = self._storage
+        if storage is None or not storage.is_limited:
+            return
+        if await asyncio.to_thread(storage.is_full):
+            raise SpoolFull("What this agent stores takes as much of the disk as disk-limit allows.")
 
     def _startable(self, orders: Sequence[Order]) -> frozenset[CommandId]:
         """Pick the orders whose turn it is at once: taking them in and starting them is then one commit."""

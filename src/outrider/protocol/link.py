@@ -125,6 +125,7 @@ class AgentLink:
         self.version = 0
         self._hello = hello
         self._interval = HEARTBEAT
+        self._within: float | None = None
         self._heard = now
         self._beat_at = 0.0
         self._number = 0
@@ -183,7 +184,7 @@ class AgentLink:
                 self.state = LINK.check(self.state, LinkState.OPEN)
                 self.version = message.version
                 self._interval = message.heartbeat
-                self._beat_at = now + self._interval
+                self._beat_at = now + self._beat_every
                 return [Opened(message)]
             case Refused():
                 return [Turned(message), self._close(NORMAL, "refused")]
@@ -196,6 +197,15 @@ class AgentLink:
             return []
         return [Send(FROM_AGENT.encode(messages))]
 
+    def beat_within(self, seconds: float | None, now: float) -> None:
+        """Beat every so many seconds from now on, or as the center asks where that is more often."""
+        self._within = seconds
+        self._beat_at = min(self._beat_at, now + self._beat_every)
+
+    @property
+    def _beat_every(self) -> float:
+        return self._interval if self._within is None else min(self._interval, self._within)
+
     def beat(
         self, readings: Readings | None, *, wall: float, now: float, paused: bool = False
     ) -> list[AgentEffect]:
@@ -203,7 +213,7 @@ class AgentLink:
         if self.state is not LinkState.OPEN:
             return []
         self._number += 1
-        self._beat_at = now + self._interval
+        self._beat_at = now + self._beat_every
         return self.say((Heartbeat(number=self._number, time=wall, readings=readings, paused=paused),))
 
     def tick(self, now: float) -> list[AgentEffect]:

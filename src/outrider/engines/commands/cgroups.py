@@ -11,6 +11,9 @@ from outrider.kit import logs
 log = logs.get(__name__)
 
 _MOUNTS: Final = (Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/unified"))
+_DAEMON: Final = "agent"
+"""The cgroup below the agent's own that it moves into itself, so that `tasks/` can be given limits."""
+_PERIOD_US: Final = 100_000
 _DELEGATED: Final = ("trusted.delegate", "user.delegate")
 
 
@@ -34,9 +37,43 @@ class TaskCgroups:
             if number == "0":
                 for mount in _MOUNTS:
                     own = mount / path.lstrip("/")
-                    if (own / "cgroup.kill").exists() and _is_delegated(own) and os.access(own, os.W_OK):
-                        return cls(own / "tasks")
+                    part = own.parent if own.name == _DAEMON else own
+                    if (part / "cgroup.kill").exists() and _is_delegated(part) and os.access(part, os.W_OK):
+                        return cls(part / "tasks")
         return None
+
+    def limit(self, *, cpu: float | None, memory: int | None) -> str:
+        """Hold all commands together to so many processors, and slow them above so many bytes of memory.
+
+        None lifts a limit. Returns why a limit is not in force, as a sentence; empty when all is as asked.
+        """
+        wanted = {
+            "cpu": ("cpu.max", f"{int(cpu * _PERIOD_US)} {_PERIOD_US}" if cpu is not None else None),
+            "memory": ("memory.high", None if memory is None else str(memory)),
+        }
+        faults = []
+        for controller, (file, text) in wanted.items():
+            try:
+                if text is not None:
+                    self._have(controller)
+                    _write(self._folder / file, text)
+                elif (self._folder / file).exists():
+                    _write(self._folder / file, "max")
+            except OSError as error:
+                faults.append(f"the kernel takes no {controller} limit here ({error.strerror or error})")
+        return "; ".join(faults)
+
+    def _have(self, controller: str) -> None:
+        part = self._folder.parent
+        if controller not in (part / "cgroup.subtree_control").read_text(encoding="ascii").split():
+            # A cgroup that hands a controller on may hold no process itself.
+            daemon = part / _DAEMON
+            daemon.mkdir(exist_ok=True)
+            for pid in (part / "cgroup.procs").read_text(encoding="ascii").split():
+                with suppress(ProcessLookupError):
+                    _write(daemon / "cgroup.procs", pid)
+            _write(part / "cgroup.subtree_control", f"+{controller}")
+        self._folder.mkdir(exist_ok=True)
 
     def add(self, command_id: CommandId, pid: int) -> None:
         """Put a process into the command's cgroup; what it starts from then on is in it too."""
