@@ -35,6 +35,9 @@ from outrider.center.commands.commands import Commands
 from outrider.center.commands.routes import router as command_routes
 from outrider.center.deploy.deploy import Deploy
 from outrider.center.deploy.routes import router as deploy_routes
+from outrider.center.dials.dialler import Dialler
+from outrider.center.dials.routes import router as dial_routes
+from outrider.center.dials.service import DialService
 from outrider.center.dispatches.dispatches import Dispatches
 from outrider.center.dispatches.routes import router as dispatch_routes
 from outrider.center.files.routes import router as file_routes
@@ -205,6 +208,8 @@ class Center:
         self.schedules = ScheduleService(store, self.dispatches.service, clock)
         self.alerts = Alerts(store, self.presence, clock, sealer, public_url=settings.public_url)
         self.telemetry.intake.observe(self.alerts.observe_minutes)
+        self.dialler = Dialler(store, lambda: self.asgi, clock, rng)
+        self.dials = DialService(store, self.dialler, self.hub, clock)
         self.audit = AuditService(store)
         self.health = HealthService(store, self.hub, self.fleet, self.telemetry.figures, standing)
         self.retention = Retention(
@@ -238,7 +243,9 @@ class Center:
             counted,
             {
                 LANES_PATH: LaneEndpoint(side, self.lanes),
-                PATH: LinkEndpoint(side, self.hub, clock, heartbeat=settings.heartbeat),
+                PATH: LinkEndpoint(
+                    side, self.hub, clock, heartbeat=settings.heartbeat, dial=self.dialler.wanted
+                ),
                 STREAMS_PATH: StreamEndpoint(
                     side, {"output": self.commands.output_sink}, self.host_streams, clock
                 ),
@@ -277,6 +284,7 @@ class Center:
             self.terminals,
             self.bundles,
             self.retention,
+            self.dialler,
         )
         for service in services:
             tree.add(service)
@@ -288,6 +296,7 @@ class Center:
             **self.dispatches.handed,
             **self.deploy.handed,
             "fleet": self.fleet,
+            "dials": self.dials,
             "joining": self.joining,
             "groups": self.groups,
             "microservices": self.microservices,
@@ -316,6 +325,7 @@ class Center:
             command_routes(),
             dispatch_routes(),
             deploy_routes(),
+            dial_routes(),
             schedule_routes(),
             alert_routes(),
             file_routes(),
@@ -415,6 +425,7 @@ async def _run(settings: CenterSettings, environ: Mapping[str, str], clock: Cloc
                 return open_authority(settings, home, clock, sealer).issue_server(names(settings, tls))
 
             renewal = CertificateRenewal(issue, context, certificate, clock)
+            center.dialler.context_of = renewal.fresh_context
         center.deploy.reach.listeners = listeners
         center.outward.listeners = listeners
         tree = Supervisor("center", clock=clock)

@@ -30,6 +30,7 @@ DeploymentId = NewType("DeploymentId", str)
 HostKeyId = NewType("HostKeyId", str)
 GroupId = NewType("GroupId", str)
 ProfileId = NewType("ProfileId", str)
+DialId = NewType("DialId", str)
 MicroserviceId = NewType("MicroserviceId", str)
 """Given by whoever names the microservice; `domain.microservices` says its shape."""
 
@@ -139,6 +140,11 @@ def new_group_id(now: float) -> GroupId:
 def new_profile_id(now: float) -> ProfileId:
     """Make the id of a profile made at unix time `now`."""
     return ProfileId(f"prof_{_tail(now)}")
+
+
+def new_dial_id(now: float) -> DialId:
+    """Make the id of a dial added at unix time `now`."""
+    return DialId(f"dial_{_tail(now)}")
 
 
 def has_shape(text: str, prefix: str) -> bool:

@@ -228,6 +228,12 @@ class FactsChanged(Message, frozen=True, kw_only=True, tag="facts"):
     facts: Facts
 
 
+class ConnectionWanted(Message, frozen=True, kw_only=True, tag="dial"):
+    """Listen mode: dial this agent once more, and begin with `name` (protocol.dialling)."""
+
+    name: Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{1,40}$")]
+
+
 # --- what the center says -----------------------------------------------------------------------
 
 
@@ -403,6 +409,7 @@ FromAgent = (
     | TagsSet
     | ConfigsHeld
     | FactsChanged
+    | ConnectionWanted
 )
 FromCenter = (
     Welcome

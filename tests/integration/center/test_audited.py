@@ -238,6 +238,22 @@ async def _end_silence(api: Api) -> tuple[Answer, str]:
     return await api.ask("DELETE", f"/api/silences/{silence_id}"), silence_id
 
 
+async def _add_dial(api: Api) -> tuple[Answer, str]:
+    answer = await api.ask("POST", "/api/dials", {"address": f"{secrets.token_hex(6)}.invalid:3850"})
+    return answer, answer.json["id"]
+
+
+async def _move_dial(api: Api) -> tuple[Answer, str]:
+    _, dial_id = await _add_dial(api)
+    body = {"address": f"{secrets.token_hex(6)}.invalid:3850"}
+    return await api.ask("PATCH", f"/api/dials/{dial_id}", body), dial_id
+
+
+async def _remove_dial(api: Api) -> tuple[Answer, str]:
+    _, dial_id = await _add_dial(api)
+    return await api.ask("DELETE", f"/api/dials/{dial_id}"), dial_id
+
+
 async def _configure(api: Api) -> tuple[Answer, str]:
     agent = await enrol(api)
     path = f"{agent.path}/microservices/ms-1/config"
@@ -251,6 +267,9 @@ async def _remove_microservice(api: Api) -> tuple[Answer, str]:
 
 _ACTS: Final[dict[tuple[str, str], tuple[str, Act]]] = {
     ("PATCH", "/api/agents/{agent_id}"): ("agent.change", _change_agent),
+    ("POST", "/api/dials"): ("dial.add", _add_dial),
+    ("PATCH", "/api/dials/{dial_id}"): ("dial.move", _move_dial),
+    ("DELETE", "/api/dials/{dial_id}"): ("dial.remove", _remove_dial),
     ("DELETE", "/api/agents/{agent_id}"): ("agent.delete", _delete_agent),
     ("POST", "/api/agents/{agent_id}/approve"): ("agent.approve", _approve),
     ("POST", "/api/agents/{agent_id}/decline"): ("agent.decline", _decline),

@@ -16,7 +16,7 @@ from outrider.center.groups.given import Given, Membership, given, memberships
 from outrider.center.joining.lines import InstallLines
 from outrider.center.link.hub import Hub
 from outrider.center.link.open_link import OpenLink
-from outrider.center.security.proof import device_id_of, verify_enrolment
+from outrider.center.security.proof import device_id_of, is_certificate_of, verify_enrolment
 from outrider.center.store.connection import Connection
 from outrider.center.store.engine import Store
 from outrider.domain.actors import Actor
@@ -290,6 +290,8 @@ class FleetService:
             raise Invalid("The agent key is malformed.", field="agent_key")
         if device_id_of(request.public_key) != request.device_id:
             raise Invalid("The device id is not that of the public key.", field="device_id")
+        if request.certificate and not is_certificate_of(request.certificate, request.device_id):
+            raise Invalid("The certificate is not that of the public key.", field="certificate")
         try:
             signature = base64.b64decode(request.proof, validate=True)
         except ValueError:
@@ -308,6 +310,7 @@ class FleetService:
             facts=request.facts,
             label=request.label[:200],
             address=address,
+            certificate=request.certificate,
         )
 
     async def _refuse_second_machine(self, request: EnrolRequest) -> None:

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from outrider.center.fleet.keys import spend
 from outrider.center.fleet.tag_rows import replace_tags
 from outrider.center.groups.sorting import sort_agents
-from outrider.center.store.schema import agent_details, agents, commands, terminals
+from outrider.center.store.schema import agent_certificates, agent_details, agents, commands, terminals
 from outrider.center.store.writer import Transaction
 from outrider.domain.actors import Actor, ActorKind
 from outrider.domain.connection_states import APPROVAL, Approval
@@ -29,6 +29,7 @@ class Enrolment(msgspec.Struct, frozen=True, kw_only=True):
     facts: Facts
     label: str
     address: str
+    certificate: str = ""
 
 
 class Enrolled(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,6 +117,7 @@ class EnrolAgents:
             .where(agent_details.c.agent_id == row.id)
             .values(key_hash=item.agent_key_hash, public_key=item.public_key, enrolment_key_id=item.key_id)
         )
+        await _keep_certificate(tx, row.id, item.certificate)
         tx.event("agent.enrolled_again", row.id, {"approval": approval.value, "address": item.address})
         _audit_enrolment(tx, item, "agent.enrol_again", agent_id=row.id, label=row.label, approval=approval)
         return Enrolled(
@@ -154,6 +156,7 @@ class EnrolAgents:
                 enrolment_key_id=item.key_id,
             )
         )
+        await _keep_certificate(tx, agent_id, item.certificate)
         await replace_tags(tx, agent_id, tags)
         await sort_agents(tx, [agent_id])
         tx.event(
@@ -161,6 +164,13 @@ class EnrolAgents:
         )
         _audit_enrolment(tx, item, "agent.enrol", agent_id=agent_id, label=label, approval=approval)
         return Enrolled(agent_id=agent_id, approval=approval, label=label, fresh=True, key_id=item.key_id)
+
+
+async def _keep_certificate(tx: Transaction, agent_id: str, certificate: str) -> None:
+    await tx.conn.execute(sa.delete(agent_certificates).where(agent_certificates.c.agent_id == agent_id))
+    if certificate:
+        kept = sa.insert(agent_certificates).values(agent_id=agent_id, certificate=certificate)
+        await tx.conn.execute(kept)
 
 
 def _audit_enrolment(

@@ -193,21 +193,36 @@ class Listener:
             options["ssl_context_factory"] = lambda _config, _default: context
         if self._trusted_proxies:
             options["forwarded_allow_ips"] = self._trusted_proxies
-        return uvicorn.Config(
+        return serving(
             self._app,
             http=type("BoundedHead", (BoundedHead,), {"head_within": self._head_within}),
-            ws=WebSocketProtocol,
-            ws_max_size=_MAX_SOCKET_FRAME,
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
             proxy_headers=bool(self._trusted_proxies),
-            backlog=BACKLOG,
-            timeout_keep_alive=_KEEP_ALIVE,
-            timeout_graceful_shutdown=_STOP_WITHIN,
             **options,
         )
+
+
+def serving(
+    app: ASGIApp,
+    *,
+    http: type[BoundedHead] = BoundedHead,
+    websocket: type[WebSocketProtocol] = WebSocketProtocol,
+    **options: Any,
+) -> uvicorn.Config:
+    """Say to uvicorn how the center serves connections, wherever they come from."""
+    return uvicorn.Config(
+        app,
+        http=http,
+        ws=websocket,
+        ws_max_size=_MAX_SOCKET_FRAME,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        backlog=BACKLOG,
+        timeout_keep_alive=_KEEP_ALIVE,
+        timeout_graceful_shutdown=_STOP_WITHIN,
+        **options,
+    )
 
 
 def bind(address: Address) -> socket.socket:
@@ -216,12 +231,7 @@ def bind(address: Address) -> socket.socket:
     listening = socket.socket(family, socket.SOCK_STREAM)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        # A stream may be quiet for hours; without these a host that lost its power is noticed after two.
-        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _ASK_AFTER)
-        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, _ASK_EVERY)
-        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _DEAD_AFTER_MS)
-        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        notice_the_dead(listening)
         listening.bind((address.host, address.port))
         listening.listen(BACKLOG)
         listening.setblocking(False)  # noqa: FBT003 (the standard library takes it by position)
@@ -229,3 +239,13 @@ def bind(address: Address) -> socket.socket:
         listening.close()
         raise
     return listening
+
+
+def notice_the_dead(connection: socket.socket) -> None:
+    """Let the kernel find out that the other side of a TCP connection is gone, and send without delay."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    # A stream may be quiet for hours; without these a host that lost its power is noticed after two.
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _ASK_AFTER)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, _ASK_EVERY)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _DEAD_AFTER_MS)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

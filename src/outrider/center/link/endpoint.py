@@ -3,7 +3,7 @@
 An agent shows its id and key in the headers of the upgrade, so that a stranger never gets a socket.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
 from typing import Any, Final, Protocol
 
@@ -19,7 +19,7 @@ from outrider.domain.ids import AgentId
 from outrider.kit import logs
 from outrider.kit.clock import Clock
 from outrider.protocol.link import FAULT, SILENT, STOPPING
-from outrider.protocol.messages import FromAgent, Hello, Refused, Welcome
+from outrider.protocol.messages import ConnectionWanted, FromAgent, Hello, Refused, Welcome
 
 PATH: Final = "/api/agents/link"
 STREAMS_PATH: Final = "/api/agents/streams"
@@ -52,12 +52,24 @@ class AgentRooms(Protocol):
 class LinkEndpoint:
     """The ASGI application behind `PATH`."""
 
-    def __init__(self, rooms: AgentRooms, hub: Hub, clock: Clock, *, heartbeat: float) -> None:
-        """Take the rooms that decide and the hub that keeps open links."""
+    def __init__(
+        self,
+        rooms: AgentRooms,
+        hub: Hub,
+        clock: Clock,
+        *,
+        heartbeat: float,
+        dial: Callable[[AgentId, str], Awaitable[None]],
+    ) -> None:
+        """Take the rooms that decide and the hub that keeps open links.
+
+        `dial` opens one more connection, of that name, to an agent in listen mode.
+        """
         self._rooms = rooms
         self._hub = hub
         self._clock = clock
         self._heartbeat = heartbeat
+        self._dial = dial
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection until it ends."""
@@ -109,6 +121,10 @@ class LinkEndpoint:
             if isinstance(first, Hello):
                 await self._greet(link, first)
                 messages = messages[1:]
+            for message in messages:
+                if isinstance(message, ConnectionWanted) and not link.is_closed:
+                    await self._dial(link.agent_id, message.name)
+            messages = [message for message in messages if not isinstance(message, ConnectionWanted)]
             if messages and not link.is_closed:
                 await self._rooms.take(link, messages)
         except LinkFault:

@@ -8,12 +8,14 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
+from cryptography.x509 import load_pem_x509_certificate
 
 from outrider.domain.enrolment import device_id_of_der
 from outrider.domain.errors import Invalid
 
 _MAX_PUBLIC_KEY_TEXT = 256
 _MAX_SIGNATURE_BYTES = 128
+_MAX_CERTIFICATE_TEXT = 8192
 
 
 class MalformedPublicKey(Invalid):
@@ -41,6 +43,18 @@ def device_id_of(public_key: str) -> str:
     """The device id of a public key (base64 of its SPKI DER). Raises MalformedPublicKey."""
     _, der = _read_public_key(public_key)
     return device_id_of_der(der)
+
+
+def is_certificate_of(pem: str, device_id: str) -> bool:
+    """Whether a text is one certificate, as PEM, of the key that a device id stands for."""
+    if len(pem) > _MAX_CERTIFICATE_TEXT:
+        return False
+    try:
+        certificate = load_pem_x509_certificate(pem.encode("ascii"))
+        der = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    except (ValueError, UnicodeError, UnsupportedAlgorithm):
+        return False
+    return device_id_of_der(der) == device_id
 
 
 def _read_public_key(text: str) -> tuple[ec.EllipticCurvePublicKey, bytes]:

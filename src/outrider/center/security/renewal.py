@@ -44,6 +44,10 @@ class CertificateRenewal:
         self._served = served
         self._clock = clock
 
+    def fresh_context(self) -> ssl.SSLContext:
+        """Make a context of the caller's own that shows the certificate of now."""
+        return self._served.server_context()
+
     async def serve(self, ready: Ready) -> None:
         """Keep the certificate fresh until stopped."""
         ready()

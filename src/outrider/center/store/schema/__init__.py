@@ -36,8 +36,10 @@ from outrider.center.store.schema.commands import (
     idempotency,
 )
 from outrider.center.store.schema.deployments import IS_UNDER_WAY, deployments, ssh_host_keys
+from outrider.center.store.schema.dials import dials
 from outrider.center.store.schema.dispatches import IS_UNFINISHED, dispatches
 from outrider.center.store.schema.fleet import (
+    agent_certificates,
     agent_details,
     agent_tags,
     agents,
@@ -61,6 +63,7 @@ __all__ = [
     "IS_UNFINISHED",
     "IS_UNRESOLVED",
     "IS_WAITING",
+    "agent_certificates",
     "agent_details",
     "agent_tags",
     "agents",
@@ -75,6 +78,7 @@ __all__ = [
     "counters",
     "deliveries",
     "deployments",
+    "dials",
     "dispatches",
     "enrolment_keys",
     "events",

@@ -88,6 +88,14 @@ agent_details: Final = Table(
     Column("conflict", Json),
 )
 
+# What hosts made for their keys, as PEM: who is dialled shows it. None for a host that sent none.
+agent_certificates: Final = Table(
+    "agent_certificates",
+    metadata,
+    Column("agent_id", Text, ForeignKey("agents.id", ondelete="CASCADE"), primary_key=True),
+    Column("certificate", Text, nullable=False),
+)
+
 agent_tags: Final = Table(
     "agent_tags",
     metadata,

@@ -1,0 +1,1 @@
+"""Agents in listen mode: where they wait, and the dialling of them."""
