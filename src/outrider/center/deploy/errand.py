@@ -6,7 +6,7 @@ import asyncio
 import importlib
 import math
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -127,18 +127,15 @@ class Errand:
         self._note_key = note_key
         self._began = parts.clock.time()
         self._remote: Remote | None = None
-        self._key: MadeKey | None = None
+        self._key_id: KeyId | None = None
+        #: Set once the agent is there, whatever comes after that.
+        self.done: Deployed | None = None
         self._is_sent = False
 
     @property
     def output(self) -> str:
         """What the host said that was no report."""
         return self._remote.output.text if self._remote is not None else ""
-
-    @property
-    def key_id(self) -> KeyId | None:
-        """The enrolment key that was made for it."""
-        return None if self._key is None else KeyId(self._key.id)
 
     async def run(self) -> Deployed:
         """Do it. Raises the error of the step that failed; what was done on the host and here is undone.
@@ -163,7 +160,7 @@ class Errand:
                 program = of_bytes(_ZIPAPP, await parts.supply.program())
                 course.note(f"{facts.target}: {offer.name}")
                 course.enter(DeployStep.COPY)
-                key = self._key = await self._make_key()
+                key = await self._make_key()
                 self._is_sent = True
                 bundle = File(
                     name=_BUNDLE,
@@ -173,10 +170,12 @@ class Errand:
                 )
                 settings = self._settings(url, key, agent_key, offer)
                 await remote.send([program, bundle], settings, self._tell_progress(program.size + offer.size))
-                return await self._installed(remote, agent_key)
+                done = self.done = await self._installed(remote, agent_key)
+                course.is_ending = True
             except BaseException:
                 await self._undo()
                 raise
+        return done
 
     # --- getting there
 
@@ -285,16 +284,20 @@ class Errand:
 
     async def _make_key(self) -> MadeKey:
         body = self._body
-        key = await self._parts.fleet.make_key(
+        return await self._parts.fleet.make_key(
             by=self._by,
             label=f"deploy {body.label or body.host}"[:200],
             uses=1,
             ttl=_KEY_TTL,
             approve=True,
             tags=body.tags,
+            announce=self._announce,
         )
-        await self._note_key(KeyId(key.id))
-        return key
+
+    async def _announce(self, key_id: KeyId) -> None:
+        """Note which key has to be ended, before there is one: we may be killed at any moment."""
+        self._key_id = key_id
+        await self._note_key(key_id)
 
     def _settings(self, url: str, key: MadeKey, agent_key: str, offer: BundleOffer) -> dict[str, Any]:
         trust = self._parts.reach.trust if url.startswith("https:") else None
@@ -357,7 +360,7 @@ class Errand:
 
     async def _confirmed(self, said: str, agent_key: str, *, changed: bool) -> Deployed:
         """Say which agent is there. What the host says counts only of one that was there before."""
-        if self._key is not None and (await self._let_in()) is not None:
+        if (await self._let_in()) is not None:
             enrolled = await self._linked(self._parts.patience.link)
             if enrolled is None:
                 raise DeployFailed(
@@ -380,10 +383,10 @@ class Errand:
         return Deployed(agent_id=AgentId(view.id), key="", changed=changed)
 
     async def _let_in(self) -> rows.Enrolled | None:
-        if self._key is None:
+        if self._key_id is None:
             return None
         async with self._parts.store.read() as conn:
-            return await rows.let_in_by(conn, KeyId(self._key.id))
+            return await rows.let_in_by(conn, self._key_id)
 
     async def _linked(self, seconds: float) -> rows.Enrolled | None:
         """Return the agent that came with our key once it is connected; None when it is not in time."""
@@ -405,16 +408,23 @@ class Errand:
         When the center stops there is no time for that. The host sees the connection's end: it undoes what
         was begun, or, once the agent was started, goes on by itself, which a key that has ended decides.
         """
-        if self._course.is_stopping:
-            await undo_here(self._parts, self.key_id, self._by, since=math.inf)
-            return
-        if self._remote is not None and self._is_sent and (left := await self._remote.undo()):
-            self._course.note(left)
-        await undo_here(self._parts, self.key_id, self._by, since=self._began)
+        self._course.is_ending = True
+        try:
+            if (
+                not self._course.is_stopping
+                and self._remote is not None
+                and self._is_sent
+                and (left := await self._remote.undo())
+            ):
+                self._course.note(left)
+        finally:
+            # Also when the center stops while the host undoes it.
+            since = math.inf if self._course.is_stopping else self._began
+            await undo_here(self._parts, self._key_id, self._by, since=since)
 
     async def _end_key(self) -> None:
-        if self._key is not None:
-            await self._parts.fleet.revoke_key(self._key.id, by=self._by)
+        if self._key_id is not None:
+            await self._parts.fleet.revoke_key(self._key_id, by=self._by)
 
 
 async def undo_here(parts: Parts, key_id: KeyId | None, by: Actor, *, since: float) -> None:
@@ -422,7 +432,8 @@ async def undo_here(parts: Parts, key_id: KeyId | None, by: Actor, *, since: flo
     if key_id is None:
         return
     try:
-        await parts.fleet.revoke_key(key_id, by=by)
+        with suppress(NotFound):  # it was announced, and never made
+            await parts.fleet.revoke_key(key_id, by=by)
         async with parts.store.read() as conn:
             enrolled = await rows.let_in_by(conn, key_id)
         if enrolled is not None and enrolled.first_seen >= since:

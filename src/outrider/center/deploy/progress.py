@@ -50,6 +50,8 @@ class Course:
         self.notes: list[StepNote] = []
         #: Who has cancelled it.
         self.cancelled_by = ""
+        #: Whether it comes to its end by itself: a cancel would break off what tidies up.
+        self.is_ending = False
         #: Whether the center stops, and this with it.
         self.is_stopping = False
         self.step: DeployStep | None = None

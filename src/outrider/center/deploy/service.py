@@ -234,7 +234,7 @@ class DeployService:
         await self._parts.store.writer.submit(CANCEL, Cancellation(id=course.id, by=by))
         if not course.cancelled_by:
             course.cancelled_by = by.name
-            if (task := self._running.get(course.id)) is not None:
+            if (task := self._running.get(course.id)) is not None and not course.is_ending:
                 task.cancel()
         return await self.one(deployment_id)
 
@@ -294,7 +294,7 @@ class DeployService:
                 tasks.spawn("notes", self._keep_notes(course))
                 outcome = await errand.run()
         except asyncio.CancelledError:
-            outcome = _why_cancelled(course)
+            outcome = errand.done or _why_cancelled(course)
         except OutriderError as error:
             outcome = error
         except Exception as error:
@@ -302,6 +302,7 @@ class DeployService:
             outcome = DeployFault(f"The center has a fault ({type(error).__name__}); its log says more.")
         if isinstance(outcome, OutriderError):
             outcome = _complete(outcome, course, errand)
+        course.is_ending = True
         course.conclude(outcome)
         await self._write_end(course, by, outcome)
         # Whoever hears of the end may begin anew.

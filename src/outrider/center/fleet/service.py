@@ -168,9 +168,15 @@ class FleetService:
         ttl: float | None = 1200.0,
         approve: bool = False,
         tags: list[str] | None = None,
+        announce: Callable[[KeyId], Awaitable[None]] | None = None,
     ) -> MadeKey:
-        """Make an enrolment key. `ttl` in seconds; None for `uses` or `ttl` means without limit."""
+        """Make an enrolment key. `ttl` in seconds; None for `uses` or `ttl` means without limit.
+
+        `announce` is awaited with its id before it is there, for whoever has to end it whatever happens.
+        """
         key = new_enrolment_key(self._pins)
+        if announce is not None:
+            await announce(KeyId(key.id))
         new = keys.NewKey(
             id=KeyId(key.id),
             secret_hash=hash_secret(key.secret),

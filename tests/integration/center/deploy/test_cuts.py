@@ -7,6 +7,7 @@ from typing import Final
 
 import pytest
 
+from outrider.center.deploy.contact import Patience
 from outrider.center.deploy.progress import Course
 from outrider.center.deploy.rows import DeploymentRow
 from outrider.center.deploy.service import AT_ONCE
@@ -23,12 +24,15 @@ from outrider.domain.errors import Conflict
 from outrider.domain.ids import KeyId, new_deployment_id
 from tests.fixtures.center import OwnCenter
 from tests.fixtures.links import enrolment
-from tests.fixtures.ssh_host import SshHost
+from tests.fixtures.ssh_host import SshHost, changed
 from tests.integration.center.deploy.deploying import ADMIN, GOES_WELL, Deploying, deploying
 from tests.integration.center.deploy.test_host_trouble import (
     QUICK,
+    NeverDecides,
     begin_at,
+    hostile,
     never_speaks,
+    runs_nothing,
     serving,
 )
 from tests.integration.center.deploy.test_signing_in import keys_alive
@@ -71,6 +75,26 @@ async def test_cancelled_while_it_connects(own: OwnCenter) -> None:
         await is_cancelled(work, course, "connect")
 
 
+async def test_cancelled_while_we_sign_in(own: OwnCenter) -> None:
+    """A host that never decides is left at once."""
+    async with hostile(NeverDecides, runs_nothing) as port, deploying(own) as work:
+        course = await begin_at(work, port)
+        await reached(course, lambda each: each.step is DeployStep.AUTHENTICATE)
+        await is_cancelled(work, course, "authenticate")
+
+
+async def test_cancelled_while_the_host_is_looked_at(own: OwnCenter, ssh_host: SshHost) -> None:
+    """A sudo that does not answer is left at once; it ends there, too."""
+    silent = "mv {0} {0}.away; printf '#!/bin/sh\\nexec cat >/dev/null' > {0}; chmod +x {0}"
+    async with deploying(own) as work, changed(ssh_host, silent, "mv {0}.away {0}", "/usr/bin/sudo"):
+        course = await work.begin(ssh_host, ssh_user="free")
+        async with asyncio.timeout(20):
+            while "cat" not in ssh_host.bare.processes():  # noqa: ASYNC110 - a process sends no event
+                await asyncio.sleep(0.01)
+        await is_cancelled(work, course, "preflight")
+        await ssh_host.gone()
+
+
 async def test_cancelled_while_the_agent_is_copied(own: OwnCenter, ssh_host: SshHost) -> None:
     """The part that was sent is removed there."""
     async with deploying(own) as work:
@@ -99,6 +123,55 @@ async def test_cancelled_while_the_installer_works(own: OwnCenter, ssh_host: Ssh
         assert not (ssh_host.bare.root / "root/made").exists()
 
 
+UNDOES_SLOWLY: Final = """
+def undo(*_):
+    while not os.path.exists("/root/online"):
+        time.sleep(0.02)
+    os.unlink("/root/made")
+    sys.exit(1)
+signal.signal(signal.SIGTERM, undo)
+while True:
+    time.sleep(0.05)
+"""
+"""One that is silent, and whose undoing takes until the test says so."""
+
+
+async def undoing(work: Deploying, host: SshHost) -> Course:
+    """Begin a deployment that fails; return while the host undoes it."""
+    course = await work.begin(host)
+    await work.told(host)
+    async with asyncio.timeout(20):
+        while not course.is_ending:  # noqa: ASYNC110 - nobody is told of that
+            await asyncio.sleep(0.01)
+    return course
+
+
+async def test_cancelled_while_a_failed_one_is_undone(own: OwnCenter, ssh_host: SshHost) -> None:
+    """It fails as it would have: nothing breaks off what tidies up."""
+    async with deploying(own, UNDOES_SLOWLY, patience=Patience(silence=0.5)) as work:
+        course = await undoing(work, ssh_host)
+        await work.service.cancel(course.id, ADMIN)
+        (ssh_host.bare.root / "root/online").touch()
+        with pytest.raises(DeployFailed, match="says nothing any more"):
+            await course.outcome()
+        assert await keys_alive(work) == []
+        await ssh_host.gone()
+        assert not (ssh_host.bare.root / "root/made").exists()
+
+
+async def test_a_center_that_is_stopped_while_a_failed_one_is_undone(
+    own: OwnCenter, ssh_host: SshHost
+) -> None:
+    """Its key is ended before the center goes; the host undoes the rest by itself."""
+    async with deploying(own, UNDOES_SLOWLY, patience=Patience(silence=0.5)) as work:
+        course = await undoing(work, ssh_host)
+    assert (await work.service.one(course.id)).state is DeploymentState.INTERRUPTED
+    assert await keys_alive(work) == []
+    (ssh_host.bare.root / "root/online").touch()
+    await ssh_host.gone()
+    assert not (ssh_host.bare.root / "root/made").exists()
+
+
 async def test_an_installer_that_does_not_let_itself_be_ended(own: OwnCenter, ssh_host: SshHost) -> None:
     """Who cancels is told that the host has not said it is tidied up."""
     script = "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + WAITS_AT.format(step="start")
@@ -117,7 +190,7 @@ async def test_a_connection_that_breaks_during_the_copy(own: OwnCenter, ssh_host
         await work.supply.is_flowing.wait()
         await ssh_host.cut_connections()
         work.supply.flows.set()
-        with pytest.raises(DeployFailed, match="hung up") as failure:
+        with pytest.raises(DeployFailed, match=r"hung up|connection to the host broke") as failure:
             await course.outcome()
         assert failure.value.fields["step"] == "copy"
         await ssh_host.gone()

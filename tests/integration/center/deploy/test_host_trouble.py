@@ -12,11 +12,10 @@ import pytest
 from outrider.center.deploy.contact import Patience
 from outrider.domain.deployments import DeployFailed, DeploymentState
 from tests.fixtures.center import OwnCenter
-from tests.fixtures.ssh_host import KEY, PUBLIC_KEY, SshHost
+from tests.fixtures.ssh_host import KEY, PUBLIC_KEY, SshHost, changed
 from tests.integration.center.deploy.deploying import Deploying, deploying
 from tests.integration.center.deploy.test_signing_in import (
     SAYS_WHO,
-    changed,
     is_refused,
     keys_alive,
     signs_in,

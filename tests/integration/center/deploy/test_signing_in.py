@@ -20,7 +20,7 @@ from outrider.domain.deployments import (
 from outrider.domain.errors import Invalid, OutriderError
 from outrider.domain.host_keys import HostKey
 from tests.fixtures.center import OwnCenter
-from tests.fixtures.ssh_host import KEY, OTHER_KEY, PASSPHRASE, PASSWORD, SshHost, locked_key
+from tests.fixtures.ssh_host import KEY, OTHER_KEY, PASSPHRASE, PASSWORD, SshHost, changed, locked_key
 from tests.integration.center.deploy.deploying import ADMIN, Deploying, deploying
 
 SAYS_WHO = """
@@ -54,16 +54,6 @@ async def is_refused(
     assert await keys_alive(work) == []
     assert await work.own.api.get("/api/agents") == []
     return error
-
-
-@asynccontextmanager
-async def changed(host: SshHost, there: str, back: str, path: str) -> AsyncIterator[None]:
-    """Change something of the host for the block, with shell lines about a path."""
-    await host.bare.sh(there.format(path))
-    try:
-        yield
-    finally:
-        await host.bare.sh(back.format(path))
 
 
 SECRETS = (PASSWORD, PASSPHRASE, KEY.splitlines()[2], "wrong password")
