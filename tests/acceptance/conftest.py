@@ -10,9 +10,10 @@ import pytest
 import pytest_asyncio
 
 from tests.acceptance.fleet import Fleet, open_fleet
+from tests.acceptance.over_ssh import fresh_host
 from tests.fixtures.bare_center import bare_api, bare_center
 
-__all__ = ["bare_api", "bare_center"]
+__all__ = ["bare_api", "bare_center", "fresh_host"]
 
 _LOGS: Final = pytest.StashKey[Path]()
 _SHOWN: Final = 8000

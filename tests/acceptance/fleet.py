@@ -33,6 +33,7 @@ class Center:
         prefix: Sequence[str] = (),
         *,
         heartbeat: float = HEARTBEAT,
+        tls_address: str = "127.0.0.1",
     ) -> None:
         self.home = home
         self.port = free_port()
@@ -46,7 +47,7 @@ class Center:
             {
                 "home": str(home),
                 "listen": f"127.0.0.1:{self.port}",
-                "tls_listen": f"127.0.0.1:{self.tls_port}",
+                "tls_listen": f"{tls_address}:{self.tls_port}",
                 "admin_password": PASSWORD,
                 "heartbeat": str(heartbeat),
             },
