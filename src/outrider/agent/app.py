@@ -11,6 +11,7 @@ import asyncio
 import os
 import random
 import signal
+import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,12 +26,19 @@ from outrider.agent.center_time import CenterTime
 from outrider.agent.configuration import Configuration
 from outrider.agent.configuration_checks import host_checks
 from outrider.agent.connection import Connection, Standing
+from outrider.agent.contact import Contact
 from outrider.agent.enrol import Enroller
 from outrider.agent.enrolment_record import read_record
 from outrider.agent.folder import AgentFolder, FolderInUse, FolderLock
 from outrider.agent.host import ThisHost
 from outrider.agent.images import NoEngine
 from outrider.agent.installation import Installation
+from outrider.agent.local.client.access import Token
+from outrider.agent.local.client.api import client_api, client_server
+from outrider.agent.local.client.orders import Orders
+from outrider.agent.local.client.runs import NoRuns, Runs
+from outrider.agent.local.client.status import ClientStatus
+from outrider.agent.local.client.tags import HostTags
 from outrider.agent.local.edge.api import edge_api
 from outrider.agent.local.edge.info import info
 from outrider.agent.local.edge.key_file import load_or_make_key, show_to_other_programs
@@ -41,10 +49,12 @@ from outrider.agent.log_target import LogTarget
 from outrider.agent.member import Ground, Member
 from outrider.agent.membership import Membership
 from outrider.agent.microservices import Microservices
+from outrider.agent.pause import Pause
 from outrider.agent.policy import PolicyFile
 from outrider.agent.profile import AgentProfile
 from outrider.agent.provisioning import Provisioning
 from outrider.agent.restart import RESTART_CODE, Baton, Restarter, start_again, take_baton
+from outrider.agent.restart_required import RestartRequired
 from outrider.agent.settings import AgentSettings, load_settings
 from outrider.agent.standing_file import StandingFile
 from outrider.agent.storage import Storage, gibibytes
@@ -172,7 +182,10 @@ class Daemon:
                 center=lambda: configuration.of(CONTROLLER_URL) or settings.center_url,
             ),
             connection=connection,
+            contact=Contact.load(folder.contact, clock),
+            pause=Pause(clock),
             restarter=self.restarter,
+            restart_required=RestartRequired(),
             trial=TrialWatch(installation, connection, make_way=self.restarter.ask, clock=clock),
             center_time=center_time,
             storage=Storage(
@@ -212,12 +225,35 @@ class Daemon:
                 clock=ground.clock,
             )
         )
+        root.add(ground.contact)
+        root.add(ground.pause)
+        root.add(self._client_api())
         root.add(self._edge_api(root))
         root.add(self._member)
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, ground.restarter.ask)
         notify_systemd(os.environ, "READY=1")
         log.info("agent started", version=__version__, folder=str(ground.folder.path), pid=os.getpid())
         return await run_until_signalled(root)
+
+    def _client_api(self) -> LocalServer:
+        ground = self._ground
+        status = ClientStatus(
+            ground.folder,
+            connection=ground.connection,
+            contact=ground.contact,
+            pause=ground.pause,
+            restart_required=ground.restart_required,
+            center=lambda: ground.configuration.of(CONTROLLER_URL) or ground.settings.center_url,
+            name=lambda: ground.settings.label or socket.gethostname(),
+        )
+        api = client_api(
+            token=Token(needed=lambda: ground.profile.client_api_token_auth),
+            status=status,
+            orders=Orders(ground.pause, ground.restarter.ask),
+            runs=Runs(NoRuns()),
+            tags=HostTags(ground.tags),
+        )
+        return client_server(api, profile=ground.profile, settings=ground.settings, clock=ground.clock)
 
     def _edge_api(self, root: Supervisor) -> LocalServer:
         ground = self._ground

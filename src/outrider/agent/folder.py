@@ -20,6 +20,7 @@ class AgentFolder:
         self.center_ca = path / "center-ca.pem"
         self.configuration = path / "configuration.json"
         self.edge_key = path / "local-api"
+        self.contact = path / "contact.json"
         self.profile = path / "profile.json"
         self.tags = path / "tags.json"
         self.microservices = path / "microservices.json"

@@ -93,6 +93,11 @@ Dial = Callable[[], Awaitable[Socket]]
 class Listener(Protocol):
     """Hears what the center says."""
 
+    @property
+    def paused(self) -> bool:
+        """Whether this agent is paused."""
+        ...
+
     async def greeting(self) -> Hello:
         """Return the hello to begin a link with."""
         ...
@@ -186,6 +191,11 @@ class Link:
         self._tell_every = seconds
         if self._conversation is not None:
             self._conversation.tell_every(seconds)
+
+    def beat(self) -> None:
+        """Send a heartbeat now; nothing happens while no link is open."""
+        if self._conversation is not None and self.open:
+            self._conversation.beat()
 
     def dial_again(self, reason: str) -> None:
         """Close the link politely; a new one is dialled at once."""
@@ -373,6 +383,10 @@ class _Conversation:
         self._close = self._close or Close(NORMAL, reason)
         self._to_send.set()
 
+    def beat(self) -> None:
+        """Send a heartbeat."""
+        self._carry_out((Beat(),))
+
     async def run(self) -> _Ending:
         """Talk until one side ends it, and say how it ended."""
         self._carry_out(self.link.begin())
@@ -475,11 +489,12 @@ class _Conversation:
                     self._to_send.set()
                 case Beat():
                     now = self._clock.monotonic()
-                    readings = self._listener.readings() if self._is_due(now) else None
+                    paused = self._listener.paused
+                    readings = self._listener.readings() if not paused and self._is_due(now) else None
                     self._beat_number += 1
                     self._beats[self._beat_number] = now
                     self._beats.pop(self._beat_number - _BEATS_KEPT, None)
-                    self._carry_out(self.link.beat(readings, wall=self._clock.time(), now=now))
+                    self._carry_out(self.link.beat(readings, wall=self._clock.time(), now=now, paused=paused))
                 case Turned(refused=refused):
                     self._ending = _turned_away(refused)
                 case Close():

@@ -14,6 +14,7 @@ from outrider.agent.center_door import CenterDoor
 from outrider.agent.center_time import CenterTime
 from outrider.agent.configuration import Configuration
 from outrider.agent.connection import Connection
+from outrider.agent.contact import Contact
 from outrider.agent.effects import Effects, way_to
 from outrider.agent.enrolment_record import EnrolmentRecord
 from outrider.agent.folder import AgentFolder
@@ -26,14 +27,17 @@ from outrider.agent.membership import Membership, NotAMember
 from outrider.agent.microservices import Microservices
 from outrider.agent.output_stream import OutputStreams
 from outrider.agent.outputs import Outputs
+from outrider.agent.pause import Pause
 from outrider.agent.policy import PolicyFile
 from outrider.agent.profile import AgentProfile
 from outrider.agent.reception import Reception, Who
 from outrider.agent.reports import Reports
 from outrider.agent.restart import Restarter
+from outrider.agent.restart_required import RestartRequired
 from outrider.agent.results import Results
 from outrider.agent.settings import AgentSettings
 from outrider.agent.spool import Spool
+from outrider.agent.stillness import Stillness
 from outrider.agent.storage import Storage
 from outrider.agent.streams.files import FileStream
 from outrider.agent.streams.logs import LogStream
@@ -44,6 +48,7 @@ from outrider.agent.telemetry.telemetry import Telemetry
 from outrider.agent.terminals import Terminals
 from outrider.agent.trial import TrialWatch
 from outrider.agent.work import CommandWork, Handover
+from outrider.agent.work_voice import WorkVoice
 from outrider.domain.edge_config import CHANGES_FREQUENCY, STATUS_FREQUENCY
 from outrider.domain.ids import AgentId, DeviceId
 from outrider.engines.commands.cgroups import TaskCgroups
@@ -76,7 +81,10 @@ class Ground:
     storage: Storage
     membership: Membership
     connection: Connection
+    contact: Contact
+    pause: Pause
     restarter: Restarter
+    restart_required: RestartRequired
     trial: TrialWatch
     center_time: CenterTime
     profile: AgentProfile
@@ -140,12 +148,13 @@ async def _member_tree(
         rng=ground.rng,
         blocked=lambda: reports.poll(reception),
     )
-    outputs = Outputs(voice=link, bring=streams.bring, clock=clock)
-    results = Results(spool=spool, voice=link, outputs=outputs, capture_of=work.capture)
+    voice = WorkVoice(link, ground.pause)
+    outputs = Outputs(voice=voice, bring=streams.bring, clock=clock)
+    results = Results(spool=spool, voice=voice, outputs=outputs, capture_of=work.capture)
     queue = TaskQueue(
         spool=spool,
         work=work,
-        voice=link,
+        voice=voice,
         outputs=outputs,
         results=results,
         policy=policy,
@@ -153,13 +162,14 @@ async def _member_tree(
         clock=clock,
         max_parallel=ground.settings.max_parallel,
         runs_as=host.runs_as,
+        held=lambda: ground.pause.paused,
         taken_over=work.take_over(handed),
         storage=ground.storage,
     )
     telemetry = Telemetry(
         agent_id=record.agent_id,
         file=ground.folder.minutes,
-        voice=link,
+        voice=voice,
         center_time=center_time,
         policy=policy,
         clock=clock,
@@ -191,6 +201,8 @@ async def _member_tree(
         tags=ground.tags,
         microservices=ground.microservices,
         connection=ground.connection,
+        contact=ground.contact,
+        pause=ground.pause,
         center_time=center_time,
         clock=clock,
         dial_again=link.dial_again,
@@ -204,9 +216,14 @@ async def _member_tree(
         microservices=ground.microservices,
         profile=ground.profile,
         connection=ground.connection,
+        contact=ground.contact,
+        pause=ground.pause,
         capture_of=work.capture,
         clock=clock,
         every=lambda: min(configuration.of(STATUS_FREQUENCY), configuration.of(CHANGES_FREQUENCY)),
+    )
+    stillness = Stillness(
+        ground.pause, link=link, queue=queue, outputs=outputs, results=results, streams=host_streams
     )
     effects = Effects(configuration, membership=ground.membership, door=door, link=link, cgroups=cgroups)
     ground.tags.speak_with(link)
@@ -223,6 +240,7 @@ async def _member_tree(
         host_streams,
         link,
         effects,
+        stillness,
         queue,
         terminals,
     ):

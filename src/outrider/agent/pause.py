@@ -1,7 +1,6 @@
 """Whether this agent is paused: its work stands still, and its link says nothing but that."""
 
 import asyncio
-from collections.abc import Callable
 
 from outrider.kit import logs
 from outrider.kit.clock import Clock
@@ -9,14 +8,11 @@ from outrider.kit.supervise import Ready
 
 log = logs.get(__name__)
 
-Observer = Callable[[bool], None]
-
 
 class Pause:
     """The pause, and the service that ends it when its time is over.
 
-    Nothing of it is kept: an agent that starts is not paused. Observers are told of every change, in order,
-    and must not raise.
+    Nothing of it is kept: an agent that starts is not paused.
     """
 
     name = "pause"
@@ -26,7 +22,9 @@ class Pause:
         self._until: float | None = None
         self._paused = False
         self._changed = asyncio.Event()
-        self._observers: list[Observer] = []
+        self._turned = asyncio.Event()
+        self.turns = 0
+        """How often the agent was paused or resumed."""
 
     @property
     def paused(self) -> bool:
@@ -38,9 +36,11 @@ class Pause:
         """Seconds until the agent goes on by itself; None when it does not."""
         return None if self._until is None else max(0.0, self._until - self._clock.monotonic())
 
-    def observe(self, observer: Observer) -> None:
-        """Tell `observer` of every change from now on."""
-        self._observers.append(observer)
+    async def turned(self, since: int) -> int:
+        """Return `turns` once it is another than `since`."""
+        while self.turns == since:
+            await self._turned.wait()
+        return self.turns
 
     def pause(self, timer: float | None = None) -> None:
         """Pause for `timer` seconds, or until told otherwise; a timer set before counts no more."""
@@ -73,5 +73,6 @@ class Pause:
             return
         self._paused = paused
         log.info("paused" if paused else "resumed", for_seconds=self.left)
-        for observer in self._observers:
-            observer(paused)
+        self.turns += 1
+        self._turned.set()
+        self._turned = asyncio.Event()

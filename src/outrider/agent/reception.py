@@ -7,9 +7,11 @@ from typing import Protocol
 
 from outrider.agent.center_time import CenterTime
 from outrider.agent.connection import Connection
+from outrider.agent.contact import Contact
 from outrider.agent.host_streams import HostStreams
 from outrider.agent.microservices import Microservices
 from outrider.agent.outputs import Outputs
+from outrider.agent.pause import Pause
 from outrider.agent.profile import AgentProfile
 from outrider.agent.results import Results
 from outrider.agent.spool import Spool
@@ -85,6 +87,8 @@ class Reception:
         tags: AgentTags,
         microservices: Microservices,
         connection: Connection,
+        contact: Contact,
+        pause: Pause,
         center_time: CenterTime,
         clock: Clock,
         dial_again: Callable[[str], None],
@@ -103,10 +107,17 @@ class Reception:
         self._tags = tags
         self._microservices = microservices
         self._connection = connection
+        self._contact = contact
+        self._pause = pause
         self._center_time = center_time
         self._clock = clock
         self._dial_again = dial_again
         self._forget = forget
+
+    @property
+    def paused(self) -> bool:
+        """Whether this agent is paused."""
+        return self._pause.paused
 
     async def greeting(self) -> Hello:
         """Say who is here, and what the spool holds."""
@@ -117,6 +128,7 @@ class Reception:
             time=self._clock.time(),
             seen=await self._spool.seen(),
             held=await self._spool.held(),
+            paused=self.paused,
         )
 
     async def facts_now(self) -> Facts:
@@ -144,6 +156,7 @@ class Reception:
 
     async def opened(self, welcome: Welcome, *, asked: float, answered: float) -> None:
         """Tell every part that there is a link, and what the center has said of this agent."""
+        self._contact.welcomed(welcome.label)
         self._center_time.restart()
         self._center_time.measured(asked=asked, answered=answered, center=welcome.time)
         self._telemetry.link_opened()
@@ -165,10 +178,12 @@ class Reception:
 
     def measured(self, *, asked: float, answered: float, center: float) -> None:
         """Take in a measurement of the center's clock."""
+        self._contact.heard()
         self._center_time.measured(asked=asked, answered=answered, center=center)
 
     async def heard(self, message: FromCenter) -> None:
         """Hand a message on to whom it concerns."""
+        self._contact.heard()
         match message:
             case Execute() | Cancel() | ResultsConfirmed():
                 await self._queue.told(message)
@@ -187,9 +202,15 @@ class Reception:
             case Configs():
                 await self._microservices.heard(message)
             case StreamWanted():
-                self._streams.wanted(message)
+                self._wanted(message)
             case _:
                 log.warning("the center said something unexpected", message=type(message).__name__)
+
+    def _wanted(self, message: StreamWanted) -> None:
+        if self.paused:
+            log.info("a stream is not dialled: the agent is paused", kind=message.kind)
+        else:
+            self._streams.wanted(message)
 
     def closed(self) -> None:
         """Tell every part that the link is gone."""

@@ -11,8 +11,10 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from outrider.agent.connection import Connection
+from outrider.agent.contact import Contact
 from outrider.agent.microservices import Microservices
 from outrider.agent.outputs import CHANNELS, KeptOutput
+from outrider.agent.pause import Pause
 from outrider.agent.profile import AgentProfile
 from outrider.agent.spool import Spool, Unconfirmed
 from outrider.agent.tags import AgentTags
@@ -71,6 +73,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     acks: list[CommandId]
     results: list[dict[str, Any]]
     tags_set: list[TagWrite]
+    paused: bool
     configs_held: ConfigsHeld
 
 
@@ -123,6 +126,8 @@ class Reports:
         microservices: Microservices,
         profile: AgentProfile,
         connection: Connection,
+        contact: Contact,
+        pause: Pause,
         capture_of: Callable[[CommandId], KeptOutput],
         clock: Clock,
         every: Callable[[], float],
@@ -138,6 +143,8 @@ class Reports:
         self._microservices = microservices
         self._profile = profile
         self._connection = connection
+        self._contact = contact
+        self._pause = pause
         self._capture_of = capture_of
         self._clock = clock
         self._every = every
@@ -165,7 +172,8 @@ class Reports:
         facts = await teller.facts_now()
         readings = teller.readings() or Readings()
         held = list(await self._spool.held())[:_HELD]
-        results = self._fitting(await self._spool.results_after(0))
+        paused = self._pause.paused
+        results = [] if paused else self._fitting(await self._spool.results_after(0))
         report = Report(
             hostname=facts.hostname,
             os=facts.os,
@@ -179,9 +187,11 @@ class Reports:
             acks=held,
             results=[msgspec.to_builtins(result) for result in results],
             tags_set=list(self._tags.waiting[:_TAG_WRITES]),
+            paused=paused,
             configs_held=self._microservices.held,
         )
         answer = msgspec.json.decode(await self._post(msgspec.json.encode(report)), type=ReportAnswer)
+        self._contact.heard()
         if first:
             self._connection.enter(ConnectionState.CONNECTED, _POLLING)
             await self._queue.open_gate_by_report()

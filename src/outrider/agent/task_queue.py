@@ -141,6 +141,11 @@ class _Dismissed:
 
 
 @dataclass(frozen=True, slots=True)
+class _GoOn:
+    """A pause is over: what waits may start."""
+
+
+@dataclass(frozen=True, slots=True)
 class _Begun:
     """The center knows that these were started before, whatever the spool says."""
 
@@ -168,10 +173,13 @@ class TaskQueue:
         clock: Clock,
         max_parallel: int,
         runs_as: str,
+        held: Callable[[], bool],
         taken_over: Mapping[CommandId, TakenOver] | None = None,
         storage: Storage | None = None,
     ) -> None:
-        """`taken_over` are commands that run on from the process image before this one.
+        """While `held` says so, nothing is taken in or started, and what runs goes on.
+
+        `taken_over` are commands that run on from the process image before this one.
 
         While `storage` is full, no more commands are taken in.
         """
@@ -186,8 +194,9 @@ class TaskQueue:
         self._clock = clock
         self._max_parallel = max_parallel
         self._runs_as = runs_as
+        self._held = held
         self._taken_over = dict(taken_over or {})
-        self._inbox: asyncio.Queue[_Told] = asyncio.Queue(_INBOX)
+        self._inbox: asyncio.Queue[_Told | _GoOn] = asyncio.Queue(_INBOX)
         self._waiting: deque[Order] = deque()
         self._running: dict[CommandId, Running] = {}
         self._gate_open = False
@@ -207,7 +216,8 @@ class TaskQueue:
                 while True:
                     told = await self._inbox.get()
                     try:
-                        await self._hear(told)
+                        if not isinstance(told, _GoOn):
+                            await self._hear(told)
                     finally:
                         self._inbox.task_done()
                     self._start_next()
@@ -244,6 +254,10 @@ class TaskQueue:
     async def close_gate(self) -> None:
         """Start nothing more until the gate is opened again; what runs goes on."""
         await self._inbox.put(_Gate(open=False))
+
+    async def go_on(self) -> None:
+        """Start what waits: `held` says no longer that nothing may."""
+        await self._inbox.put(_GoOn())
 
     async def old_spool(self, renewed: Callable[[], None]) -> None:
         """Start nothing that is in the spool: all of it ends `interrupted`, then `renewed` is called."""
@@ -335,7 +349,7 @@ class TaskQueue:
                 renewed()
 
     async def _accept(self, orders: Sequence[Order]) -> None:
-        if not self._gate_open:
+        if not self._gate_open or self._held():
             log.warning(
                 "commands came before this agent may run any; they stay at the center", count=len(orders)
             )
@@ -439,7 +453,7 @@ class TaskQueue:
             await self._changed.wait()
 
     def _start_next(self) -> None:
-        while self._gate_open and self._waiting and len(self._running) < self._room():
+        while self._gate_open and not self._held() and self._waiting and len(self._running) < self._room():
             self._turn_of(self._waiting.popleft())
 
     def _turn_of(self, order: Order, recorded: float | None = None) -> None:

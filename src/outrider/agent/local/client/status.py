@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -11,6 +10,8 @@ from aiohttp import web
 
 from outrider.agent.connection import Connection
 from outrider.agent.contact import Contact
+from outrider.agent.enrolment_record import read_record
+from outrider.agent.folder import AgentFolder
 from outrider.agent.identity import keys
 from outrider.agent.identity.files import Identity, load
 from outrider.agent.local.calls import Call
@@ -45,7 +46,7 @@ class ClientStatus:
 
     def __init__(
         self,
-        folder: Path,
+        folder: AgentFolder,
         *,
         connection: Connection,
         contact: Contact,
@@ -54,7 +55,10 @@ class ClientStatus:
         center: Callable[[], str],
         name: Callable[[], str],
     ) -> None:
-        """`center` gives the URL of the center, empty for none; `name` what this host calls itself."""
+        """`center` gives the URL that a host which belongs to no center is told to join, empty for none.
+
+        `name` gives what this host calls itself until the center has said its label.
+        """
         self._folder = folder
         self._connection = connection
         self._contact = contact
@@ -65,7 +69,9 @@ class ClientStatus:
 
     async def show(self, call: Call) -> web.StreamResponse:
         """Answer `GET /api/v3/client`."""
-        identity = await self._identity()
+        identity, url = await asyncio.to_thread(self._look)
+        if identity is None:
+            identity = await keys.load_or_make(self._folder.path)
         return as_json(
             ClientShown(
                 deviceid=identity.device_id,
@@ -74,13 +80,17 @@ class ClientStatus:
                 paused=self._pause.paused,
                 restart_required=_TRUE if self._restart_required.required else msgspec.UNSET,
                 server=ServerShown(
-                    addr=urlsplit(self._center()).netloc,
+                    addr=urlsplit(url).netloc,
                     last_seen=self._contact.last_seen,
                     state=self._connection.state.value,
                 ),
             )
         )
 
-    async def _identity(self) -> Identity:
-        # Read each time: a host that has left its center gets another identity while the agent runs.
-        return await asyncio.to_thread(load, self._folder) or await keys.load_or_make(self._folder)
+    def _look(self) -> tuple[Identity | None, str]:
+        # Each time: a host may leave its center and join another while the agent runs.
+        record = read_record(self._folder.enrolment)
+        enrolled = record is not None and record.is_enrolled
+        return load(
+            self._folder.path
+        ), record.center_url if record is not None and enrolled else self._center()
