@@ -150,6 +150,27 @@ def test_order_and_marks(pytester: pytest.Pytester) -> None:
     result.stdout.fnmatch_lines(["*::test_c *", "*::test_b *", "*::test_a *"])
 
 
+def test_acceptance_tests_run_one_at_a_time(pytester: pytest.Pytester) -> None:
+    """In a parallel run one process has them all: they are measured against a machine that they have."""
+    processes = pytester.path / "processes"
+    result = _run(
+        pytester,
+        f"""
+        import os, pathlib, pytest
+
+        @pytest.mark.acceptance
+        @pytest.mark.parametrize("number", range(6))
+        def test_a(number):
+            with pathlib.Path({str(processes)!r}).open("a") as file:
+                file.write(os.environ["PYTEST_XDIST_WORKER"] + "\\n")
+        """,
+        "--numprocesses=2",
+        "--dist=loadgroup",
+    )
+    result.assert_outcomes(passed=6)
+    assert len(set(processes.read_text().split())) == 1
+
+
 async def test_each_database_is_fresh_and_real(postgres_url: str) -> None:
     """The address opens an empty database, whose commits wait as those of a real one do."""
     connection = await asyncpg.connect(postgres_url)
