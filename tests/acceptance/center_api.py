@@ -13,7 +13,8 @@ import msgspec
 from outrider.domain.command_states import FINAL
 from outrider.kit.tasks import Tasks
 
-_PATIENCE: Final = 45.0
+# A host that lost its center several times in a row dials again within a minute (`CEILING` of its link).
+_PATIENCE: Final = 90.0
 _FINAL_KINDS: Final = frozenset(f"command.{state.value}" for state in FINAL)
 
 

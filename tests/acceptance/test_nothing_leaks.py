@@ -5,7 +5,7 @@ import os
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -84,16 +84,21 @@ class Place:
     proxy: Proxy
     center: AsyncCenter
     folder: Path
+    forbidden: Counter[str] = field(default_factory=Counter)
+    """How many who are at it want what forbidden."""
 
     @contextmanager
     def forbidding(self, ability: str) -> Iterator[None]:
-        """Let the host's policy forbid an ability."""
+        """Let the host's policy forbid an ability, until the last who wants it so is done."""
         policy = Path(self.host.program.settings["policy"])
+        self.forbidden[ability] += 1
         policy.write_text(f'forbid = ["{ability}"]\n')
         try:
             yield
         finally:
-            policy.unlink(missing_ok=True)
+            self.forbidden[ability] -= 1
+            if not self.forbidden[ability]:
+                policy.unlink()
 
     def held(self) -> tuple[Held, Held]:
         """Return what agent and center hold now."""
