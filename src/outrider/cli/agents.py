@@ -72,7 +72,7 @@ def list_agents(
         [
             [
                 agent.label,
-                agent.status,
+                _status(agent),
                 agent.hostname,
                 agent.ip or "",
                 agent.os or "",
@@ -85,6 +85,10 @@ def list_agents(
         ],
         empty=_NO_MATCH if target or tag or status or text else _NO_AGENTS,
     )
+
+
+def _status(agent: Agent) -> str:
+    return f"{agent.status}, paused" if agent.paused else agent.status
 
 
 def show_agent(
@@ -111,7 +115,7 @@ def _facts(detail: AgentDetail) -> dict[str, str]:
         "id": detail.id,
         "label": detail.label,
         "hostname": detail.hostname,
-        "status": detail.status,
+        "status": _status(detail),
         "connection": _plain(detail.connection),
         "ip": detail.ip or "",
         "os": detail.os or "",

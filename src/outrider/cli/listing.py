@@ -28,6 +28,7 @@ AsJson = Annotated[bool, Parameter(name="--json", help="Print JSON.")]
 
 STATUS_STYLES: Final[Mapping[str, str]] = {
     "online": "green",
+    "online, paused": "yellow",
     "succeeded": "green",
     "running": "cyan",
     "pending": "yellow",

@@ -51,7 +51,10 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Agent(msgspec.Struct, frozen=True, kw_only=True):
-    """An agent as a list shows it. `status` is `online`, `offline`, `pending` or `declined`."""
+    """An agent as a list shows it. `status` is `online`, `offline`, `pending` or `declined`.
+
+    `paused`: somebody on its host has paused it; its commands wait until that is over.
+    """
 
     id: AgentId
     label: str = ""
@@ -62,6 +65,7 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
     status: str
     last_seen: float | None = None
     tags: list[str] = []
+    paused: bool = False
 
 
 class Build(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@
     ├── NotFound             the thing named does not exist
     ├── Conflict             the thing's state does not allow it
     │   └── HostAway         the host has no open link now
+    │       └── HostPaused   its agent is paused
     ├── TooLarge             more bytes than are taken
     ├── NoSpace              the disk that should take it is full
     ├── Throttled            too many tries; says when to come back
@@ -87,6 +88,12 @@ class HostAway(Conflict):
     """The host has no open link now, and what was asked for needs one."""
 
     code = "host_away"
+
+
+class HostPaused(HostAway):
+    """Somebody on the host has paused its agent: it does nothing until that is over."""
+
+    code = "host_paused"
 
 
 class TooLarge(OutriderError):

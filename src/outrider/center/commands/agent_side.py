@@ -1,6 +1,6 @@
 """What the rooms do with a link: the door, the greeting, reports and departures, put together."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -15,12 +15,14 @@ from outrider.center.link.open_link import OpenLink
 from outrider.center.microservices.telling import ConfigTelling
 from outrider.center.store.engine import Store
 from outrider.center.telemetry.intake import MinuteIntake
-from outrider.domain.ids import AgentId
+from outrider.domain.ids import AgentId, CommandId
+from outrider.kit import logs
 from outrider.protocol.messages import (
     ConfigsHeld,
     FactsChanged,
     FromAgent,
     FromCenter,
+    Heartbeat,
     Hello,
     Minutes,
     Output,
@@ -29,6 +31,8 @@ from outrider.protocol.messages import (
     Watch,
     Welcome,
 )
+
+log = logs.get(__name__)
 
 
 class AgentSide:
@@ -71,7 +75,8 @@ class AgentSide:
         self._telling.soon([link.agent_id])
         given = await self._delivery.opened(link, hello, self._arrived.pop(link))
         there = dict.fromkeys((*hello.held, *given))
-        await link.say([Watch(id=i, on=True) for i in there if self._feed.is_followed(i)])
+        if not link.paused:
+            await link.say(self._watches(there))
 
     async def take(self, link: OpenLink, messages: Sequence[FromAgent]) -> None:
         """Store what an agent says, then confirm it."""
@@ -81,6 +86,8 @@ class AgentSide:
                 await self._store.writer.submit(
                     NOTE_FACTS, SaidFacts(agent_id=link.agent_id, facts=message.facts)
                 )
+            elif isinstance(message, Heartbeat):
+                await self._turned(link, paused=message.paused)
             elif isinstance(message, TagsSet):
                 await self._take_tags(link.agent_id, message)
             elif isinstance(message, ConfigsHeld):
@@ -96,6 +103,15 @@ class AgentSide:
             report = Report(agent_id=link.agent_id, messages=stored)
             answers = await self._store.writer.submit(self._reports, report)
             await link.say([self._dated(answer) for answer in answers])
+
+    async def _turned(self, link: OpenLink, *, paused: bool) -> None:
+        """Take in that a host was paused, or goes on: then it gets what has waited."""
+        log.info("agent paused" if paused else "agent resumed", agent_id=link.agent_id)
+        if not paused:
+            await link.say(self._watches(await self._delivery.resumed(link.agent_id)))
+
+    def _watches(self, ids: Iterable[CommandId]) -> list[Watch]:
+        return [Watch(id=i, on=True) for i in ids if self._feed.is_followed(i)]
 
     async def _take_tags(self, agent_id: AgentId, message: TagsSet) -> None:
         await self._store.writer.submit(TAKE_TAGS, SaidTags(agent_id=agent_id, writes=message.writes))

@@ -58,7 +58,7 @@ class Delivery:
         given: list[CommandId] = []
         # An agent that has to renew its spool refuses orders: sent now, they would count as lost with it.
         if arrived.approval is Approval.APPROVED and not link.renewing:
-            for message in await self.catch_up(link.agent_id, hello.held, arrived):
+            for message in await self.catch_up(link.agent_id, hello.held, arrived, paused=link.paused):
                 # One by one: what waits for a host may be more than one frame, or the queue before it, holds.
                 await link.say((message,))
                 if isinstance(message, Execute):
@@ -66,16 +66,19 @@ class Delivery:
         return given
 
     async def catch_up(
-        self, agent_id: AgentId, held: Sequence[CommandId], arrived: Arrived
+        self, agent_id: AgentId, held: Sequence[CommandId], arrived: Arrived, *, paused: bool = False
     ) -> list[FromCenter]:
         """Take the steps that a host's return calls for; return what it has to be told.
 
+        One that is `paused` is given nothing to do: what waits, waits on for `resumed`.
         Raises `Unavailable` when they can't be stored.
         """
         async with self._store.read() as conn:
             active = await rows.active(conn, agent_id)
         # What was sent since the arrival has gone out on this very link, however long it waited before.
         waiting = [row for row in active if not _is_sent_since(row, arrived.at)]
+        if paused:
+            waiting = [row for row in waiting if row.state is not CommandState.QUEUED]
         if not waiting:
             return []
         made = plan(
@@ -97,12 +100,13 @@ class Delivery:
         )
         taken = await self._take(wanted)
         refused = {step.id for step, done in zip(wanted, taken, strict=True) if not done}
-        return self._messages([row for row in waiting if row.id not in refused], made.execute, made.cancel)
+        left = [row for row in waiting if row.id not in refused]
+        return self._messages(left, () if paused else made.execute, made.cancel)
 
     async def wake(self, agent_id: AgentId) -> None:
         """Send what waits at the center for a host whose link is open, once it may work."""
         link = self._hub.get(agent_id)
-        if link is None or link.renewing:
+        if link is None or not link.takes_orders:
             return
         async with self._store.read() as conn:
             if await approval_of(conn, agent_id) is not Approval.APPROVED:
@@ -112,6 +116,18 @@ class Delivery:
         taken = await self._take(wanted)
         sent = [row for row, done in zip(waiting, taken, strict=True) if done]
         self._hub.post(agent_id, self._messages(sent, rows.ids(sent), ()))
+
+    async def resumed(self, agent_id: AgentId) -> list[CommandId]:
+        """Send all that has waited for the end of a host's pause; return what the host has to do now.
+
+        What was sent as the pause began, and was not taken, is sent again.
+        """
+        async with self._store.read() as conn:
+            active = await rows.active(conn, agent_id)
+        lost = [row for row in active if row.state is CommandState.SENT and row.accepted is None]
+        self._hub.post(agent_id, self._messages(lost, rows.ids(lost), ()))
+        await self.wake(agent_id)
+        return rows.ids(active)
 
     async def _take(self, wanted: Sequence[steps.Step]) -> list[bool]:
         if not wanted:
@@ -137,6 +153,9 @@ class Delivery:
             await self.wake(agent_id)
         sent = 0
         for agent_id, orders in itertools.groupby(waiting, key=lambda row: row.agent_id):
+            link = self._hub.get(agent_id)
+            if link is None or not link.takes_orders:
+                continue
             known = list(orders)
             if self._hub.post(agent_id, self._messages(known, rows.ids(known), ())):
                 sent += len(known)

@@ -76,6 +76,7 @@ class ReportBody(msgspec.Struct, frozen=True, kw_only=True):
     results: Annotated[list[PolledResult], Meta(max_length=200)] = []
     tags_set: Annotated[list[TagWrite], Meta(max_length=256)] = []
     configs_held: ConfigsHeld | None = None
+    paused: bool = False
 
 
 class ReportAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,11 +125,11 @@ class PollingService:
         linked = self._hub.get(known) is not None
         if not linked:
             fence = await self._judge(known, body, address)
-            await self._presence.reported(known, self._heard(known, body), fence=fence)
+            await self._presence.reported(known, self._heard(known, body), fence=fence, paused=body.paused)
         tags, profile = await self._settle_tags(known, body)
         return ReportAnswer(
             status="ok",
-            commands=[] if linked else await self._offer(known, body.acks),
+            commands=[] if linked or body.paused else await self._offer(known, body.acks),
             confirmed=confirmed,
             tags=tags,
             profile=profile,

@@ -43,6 +43,7 @@ class Away(msgspec.Struct):
 
     heard: float
     fence: int
+    paused: bool = False
 
 
 class Presence:
@@ -133,6 +134,7 @@ class Presence:
         link.start = hello.identity.start
         link.fence = arrived.fence
         link.clock_offset = arrival.clock_offset
+        link.paused = hello.paused
         link.renewing = arrived.verdict.may_be_a_copy
         self._away.pop(link.agent_id, None)
         if arrived.verdict.may_be_a_copy:
@@ -202,12 +204,14 @@ class Presence:
         heard = link.heard - self.patience if link.stopping else link.heard
         self._away[link.agent_id] = Away(heard=heard, fence=link.fence)
 
-    async def reported(self, agent_id: AgentId, heard: writes.Heard, *, fence: int | None) -> None:
+    async def reported(
+        self, agent_id: AgentId, heard: writes.Heard, *, fence: int | None, paused: bool = False
+    ) -> None:
         """Note a report of an agent without a link; `fence` when its arrival has just been stored."""
         known = self._away.get(agent_id)
         if fence is None:
             fence = known.fence if known else await self._fence_of(agent_id)
-        self._away[agent_id] = Away(heard=self._clock.monotonic(), fence=fence)
+        self._away[agent_id] = Away(heard=self._clock.monotonic(), fence=fence, paused=paused)
         await self._store.writer.submit(
             writes.NOTE_HEARD, msgspec.structs.replace(heard, came_back=known is None)
         )
@@ -234,7 +238,15 @@ class Presence:
     def takes_orders(self, agent_id: AgentId) -> bool:
         """Tell whether an agent has an open link on which it takes commands."""
         link = self._hub.get(agent_id)
-        return link is not None and not link.renewing
+        return link is not None and link.takes_orders
+
+    def is_paused(self, agent_id: AgentId) -> bool:
+        """Tell whether an agent that is there says that it is paused."""
+        link = self._hub.get(agent_id)
+        if link is not None:
+            return link.paused
+        away = self._away.get(agent_id)
+        return away is not None and away.paused
 
     def seen(self) -> CenterSeen:
         """Say what an agent has seen of this center that is told something now."""

@@ -55,8 +55,8 @@ class EnrolRequest(msgspec.Struct, frozen=True, kw_only=True):
     label: str = ""
 
 
-class AgentSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """An agent in the list (seed 002)."""
+class AgentSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An agent in the list (seed 002); `paused` is there only while somebody on its host has paused it."""
 
     id: str
     label: str
@@ -67,6 +67,7 @@ class AgentSummary(msgspec.Struct, frozen=True, kw_only=True):
     status: HostStatus
     last_seen: int
     tags: list[str]
+    paused: bool = False
 
 
 class AgentView(AgentSummary, frozen=True, kw_only=True):
@@ -388,6 +389,7 @@ class FleetService:
             status=status,
             last_seen=int(seen),
             tags=row.tags,
+            paused=self._presence.is_paused(row.id),
         )
 
     async def detail(self, agent_id: str) -> AgentView:
@@ -413,7 +415,7 @@ class FleetService:
                 "address": link.address if link else None,
                 "since": int(link.opened) if link else None,
                 "protocol": link.version if link else None,
-                "paused": link.paused if link else False,
+                "paused": summary.paused,
             },
             agent_version=row.version,
             agent_build=row.facts.get("agent_build", ""),

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from outrider.center.link.hub import Hub
-from outrider.domain.errors import HostAway, Invalid, LinkFault, StreamLost
+from outrider.domain.errors import HostAway, HostPaused, Invalid, LinkFault, StreamLost
 from outrider.domain.ids import AgentId
 from outrider.kit import logs
 from outrider.kit.clock import Clock
@@ -88,7 +88,8 @@ class HostStreams:
         """Open a stream of `kind` to a host; leaving the block ends it on both sides.
 
         `window` is how many bytes the host may send before they are read. Raises `NotFound`, `Conflict` when
-        the agent is not approved, `HostAway` when it has no open link, `StreamLost` when it does not dial.
+        the agent is not approved, `HostAway` when it has no open link, `HostPaused`, `StreamLost` when it
+        does not dial.
         """
         await self._approved(agent_id)
         stream = await self._ask(agent_id, kind, request, window)
@@ -103,6 +104,9 @@ class HostStreams:
         body = msgspec.msgpack.encode(request)
         if len(body) > MAX_REQUEST:
             raise Invalid(f"What is asked of the host is too long: {len(body)} bytes of {MAX_REQUEST}.")
+        link = self._hub.get(agent_id)
+        if link is not None and link.paused:
+            raise HostPaused("Somebody on the host has paused its agent: it does nothing until that is over.")
         stream_id = secrets.token_urlsafe(_STREAM_ID_BYTES)
         wanted = self._wanted[stream_id] = _Wanted(agent_id, kind, window)
         message = StreamWanted(stream_id=stream_id, kind=kind, token=wanted.token, request=msgspec.Raw(body))

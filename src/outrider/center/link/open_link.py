@@ -101,6 +101,11 @@ class OpenLink:
         return self._machine.interval
 
     @property
+    def takes_orders(self) -> bool:
+        """Tell whether commands may be sent on this link now."""
+        return not self.renewing and not self.paused
+
+    @property
     def is_closed(self) -> bool:
         """Tell whether this side is done with the link."""
         return self._closed
@@ -110,15 +115,22 @@ class OpenLink:
         return self._machine.is_closed or self._machine.silent(now)
 
     async def received(self, frame: bytes) -> list[FromAgent]:
-        """Take in a frame; answer heartbeats here and return what is left for the rooms."""
+        """Take in a frame; answer heartbeats here and return what is left for the rooms.
+
+        A heartbeat is left for them, too, when it is the first that says of a pause, or of its end.
+        """
         left: list[FromAgent] = []
         if self._probe is not None and not self._probe.done():
             self._probe.set_result(None)
+        was_paused = self.paused
         for effect in self._machine.received(frame, self._clock.monotonic()):
             if not isinstance(effect, FromTheAgent):
                 self._queue_effects((effect,))
             elif isinstance(effect.message, Heartbeat):
                 self._beat(effect.message)
+                if self.paused is not was_paused:
+                    was_paused = self.paused
+                    left.append(effect.message)
             else:
                 left.append(effect.message)
         await self.flush()
