@@ -32,7 +32,9 @@ from outrider.agent.enrolment_record import read_record
 from outrider.agent.folder import AgentFolder, FolderInUse, FolderLock
 from outrider.agent.host import ThisHost
 from outrider.agent.images import NoEngine
+from outrider.agent.incoming import Incoming
 from outrider.agent.installation import Installation
+from outrider.agent.inward import Inward
 from outrider.agent.local.client.access import Token
 from outrider.agent.local.client.api import client_api, client_server
 from outrider.agent.local.client.orders import Orders
@@ -161,6 +163,9 @@ class Daemon:
         configuration = Configuration.load(
             folder.configuration, check=host_checks(allow_plain=settings.allow_plain_http)
         )
+        place = settings.link_place
+        self._incoming = None if place is None else Incoming(*place, clock=clock)
+        inward = None if self._incoming is None else Inward(self._incoming, folder.path)
         self._ground = Ground(
             settings=settings,
             folder=folder,
@@ -177,11 +182,14 @@ class Daemon:
             membership=Membership(
                 folder=folder,
                 settings=settings,
-                enroller=Enroller(folder, clock=clock, rng=rng, allow_plain=settings.allow_plain_http),
+                enroller=Enroller(
+                    folder, clock=clock, rng=rng, allow_plain=settings.allow_plain_http, inward=inward
+                ),
                 connection=connection,
                 center=lambda: configuration.of(CONTROLLER_URL) or settings.center_url,
             ),
             connection=connection,
+            inward=inward,
             contact=Contact.load(folder.contact, clock),
             pause=Pause(clock),
             restarter=self.restarter,
@@ -229,6 +237,8 @@ class Daemon:
         root.add(ground.pause)
         root.add(self._client_api())
         root.add(self._edge_api(root))
+        if self._incoming is not None:
+            root.add(self._incoming)
         root.add(self._member)
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, ground.restarter.ask)
         notify_systemd(os.environ, "READY=1")

@@ -12,6 +12,7 @@ import aiohttp
 from outrider.agent import trust
 from outrider.agent.answers import AnswerTooLong, read_body
 from outrider.agent.enrolment_record import EnrolmentRecord
+from outrider.agent.inward import Inward
 from outrider.agent.lane import LaneDoor
 from outrider.agent.reports import ReportRefused
 from outrider.kit import logs
@@ -41,15 +42,28 @@ class Way:
 
 
 class CenterDoor:
-    """Dials the center as one enrolled agent; an async context manager."""
+    """Connects to the center as one enrolled agent; an async context manager."""
 
-    def __init__(self, record: EnrolmentRecord, center_ca: Path, way: Way | None = None) -> None:
-        """`center_ca` is the file with the pinned authority; without one the system's are trusted."""
+    def __init__(
+        self,
+        record: EnrolmentRecord,
+        center_ca: Path,
+        way: Way | None = None,
+        *,
+        inward: Inward | None = None,
+    ) -> None:
+        """`center_ca` is the file with the pinned authority; without one the system's are trusted.
+
+        With `inward` nothing is dialled: the center does that (listen mode).
+        """
         self._way = way or Way(url=record.center_url)
+        self._inward = inward
         self._headers = {"X-Agent-Id": record.agent_id or "", "X-Agent-Key": record.agent_key}
         self._center_ca = center_ca
         self._session: aiohttp.ClientSession | None = None
-        self.lanes = LaneDoor(self._url, self._headers, None)
+        self._more: aiohttp.ClientSession | None = None
+        connect = None if inward is None else inward.connect()
+        self.lanes = LaneDoor(self._url, self._headers, None, connect)
         """What dials lanes, from threads."""
 
     async def __aenter__(self) -> Self:
@@ -61,23 +75,36 @@ class CenterDoor:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close what is open."""
-        if self._session is not None:
-            await self._session.close()
+        await _close(self._session, self._more)
+        if self._inward is not None:
+            self._inward.rest()
 
     async def go_by(self, way: Way) -> None:
         """Dial this way from now on, and cut what was dialled before.
 
-        Raises OSError (also ssl.SSLError) for certificates that can't be read, and goes on as before.
+        Raises OSError (also ssl.SSLError) for certificates that can't be read, in listen mode
+        CenterUrlRefused, and goes on as before.
         """
         context = await asyncio.to_thread(self._trusted, way) if way.url.startswith("https:") else None
         source = (way.source, 0) if way.source else None
-        connector = aiohttp.TCPConnector(ssl=True if context is None else context, local_addr=source)
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS)
-        before, self._way = self._session, way
-        self._session = aiohttp.ClientSession(connector=connector, timeout=timeout, headers=self._headers)
+        first, more = self._connectors(way, context, source)
+        before, self._way = (self._session, self._more), way
+        self._session, self._more = self._open(first), None if more is None else self._open(more)
         self.lanes.go_by(self._url, context, source)
-        if before is not None:
-            await before.close()
+        await _close(*before)
+
+    def _connectors(
+        self, way: Way, context: ssl.SSLContext | None, source: tuple[str, int] | None
+    ) -> tuple[aiohttp.BaseConnector, aiohttp.BaseConnector | None]:
+        """Make what connects, and in listen mode what connects beside an open link."""
+        if self._inward is None:
+            return aiohttp.TCPConnector(ssl=True if context is None else context, local_addr=source), None
+        self._inward.trust(way.url, context)
+        return self._inward.first(), self._inward.more()
+
+    def _open(self, connector: aiohttp.BaseConnector) -> aiohttp.ClientSession:
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS)
+        return aiohttp.ClientSession(connector=connector, timeout=timeout, headers=self._headers)
 
     @property
     def _url(self) -> str:
@@ -94,11 +121,11 @@ class CenterDoor:
 
     async def link(self) -> aiohttp.ClientWebSocketResponse:
         """Dial the link. Raises aiohttp.ClientError or OSError."""
-        return await self._dial("/api/agents/link", MAX_FRAME)
+        return await self._dial(self._session, "/api/agents/link", MAX_FRAME)
 
     async def stream(self) -> aiohttp.ClientWebSocketResponse:
         """Dial a stream. Raises aiohttp.ClientError or OSError."""
-        return await self._dial("/api/agents/streams", MAX_STREAM_FRAME)
+        return await self._dial(self._more or self._session, "/api/agents/streams", MAX_STREAM_FRAME)
 
     async def report(self, body: bytes) -> bytes:
         """Post a report. Raises ReportRefused for any answer but 200, OSError or TimeoutError without one."""
@@ -118,13 +145,21 @@ class CenterDoor:
         except (aiohttp.ClientError, AnswerTooLong) as error:
             raise ReportRefused(f"A report did not get through: {logs.describe_error(error)}.") from error
 
-    async def _dial(self, path: str, max_frame: int) -> aiohttp.ClientWebSocketResponse:
-        if self._session is None:
+    async def _dial(
+        self, session: aiohttp.ClientSession | None, path: str, max_frame: int
+    ) -> aiohttp.ClientWebSocketResponse:
+        if session is None:
             raise RuntimeError("the door is not open")
         # Frames are small or compressed already, and deflate would cost the center 200 KB a link.
-        return await self._session.ws_connect(
+        return await session.ws_connect(
             self._url + path,
             compress=0,
             max_msg_size=max_frame + 1,
             timeout=aiohttp.ClientWSTimeout(ws_close=_CLOSE_SECONDS),
         )
+
+
+async def _close(*sessions: aiohttp.ClientSession | None) -> None:
+    for session in sessions:
+        if session is not None:
+            await session.close()

@@ -18,6 +18,7 @@ from outrider.domain.edge_config import (
     NETWORK_ADAPTER,
     STATUS_FREQUENCY,
 )
+from outrider.domain.errors import OutriderError
 from outrider.engines.commands.cgroups import TaskCgroups
 from outrider.engines.telemetry.cards import address_of
 from outrider.kit import logs
@@ -118,7 +119,7 @@ class Effects:
         way = await asyncio.to_thread(way_to, record, self._configuration)
         try:
             await self._door.go_by(way)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, OutriderError) as error:
             log.warning("the center can't be dialled as the configuration says; as before", error=error)
             return
         self._link.dial_again("the configuration of this host has changed")

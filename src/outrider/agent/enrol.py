@@ -8,6 +8,7 @@ key and kept; nothing secret is sent before that.
 import asyncio
 import base64
 import random
+import ssl
 from typing import Final
 
 import aiohttp
@@ -19,6 +20,8 @@ from outrider.agent.enrolment_record import EnrolmentRecord, read_record, write_
 from outrider.agent.folder import AgentFolder
 from outrider.agent.identity import keys
 from outrider.agent.identity.files import Claim
+from outrider.agent.inward import Inward, check_url
+from outrider.domain.connection_states import ConnectionState
 from outrider.domain.enrolment import (
     EnrolmentKey,
     hash_agent_key,
@@ -86,12 +89,32 @@ class Enroller:
     """Takes one host through its enrolment."""
 
     def __init__(
-        self, folder: AgentFolder, *, clock: Clock, rng: random.Random, allow_plain: bool = False
+        self,
+        folder: AgentFolder,
+        *,
+        clock: Clock,
+        rng: random.Random,
+        allow_plain: bool = False,
+        inward: Inward | None = None,
     ) -> None:
+        """`inward` is there in listen mode: the center dials this host."""
         self._folder = folder
+        self._inward = inward
         self._clock = clock
         self._rng = rng
         self._allow_plain = allow_plain
+
+    @property
+    def state(self) -> ConnectionState:
+        """What to call it while the center is asked."""
+        if self._inward is None:
+            return ConnectionState.CONNECTING
+        return ConnectionState.WAITING_FOR_INCOMING_CONNECTION
+
+    def check(self, center_url: str) -> None:
+        """Raise trust.CenterUrlRefused in listen mode for an address by which the center can't be known."""
+        if self._inward is not None:
+            check_url(center_url)
 
     async def enrol(
         self, *, center_url: str, key_text: str, facts: Facts, label: str, patient: bool = True
@@ -103,6 +126,7 @@ class Enroller:
         a person has to look.
         """
         trust.check_center_url(center_url, allow_plain=self._allow_plain)
+        self.check(center_url)
         key = EnrolmentKey.parse(key_text)
         record = await self._prepare(center_url, key)
         claim = Claim(agent_key_hash=hash_agent_key(record.agent_key), enrolment_key_id=key.id)
@@ -120,7 +144,7 @@ class Enroller:
         if patient:
             answer = await self._ask_until_answered(center_url, key, request)
         else:
-            answer = await self._ask(center_url, key, request)
+            answer = await self._ask_once(center_url, key, request)
         enrolled = msgspec.structs.replace(
             record, agent_id=AgentId(answer.agent_id), label=answer.label or label, used_key=key.id
         )
@@ -157,19 +181,32 @@ class Enroller:
                 attempt += 1
                 await self._clock.sleep(delay)
 
+    async def _ask_once(
+        self, center_url: str, key: EnrolmentKey, request: EnrolmentRequest
+    ) -> EnrolmentAnswer:
+        if self._inward is None:
+            return await self._ask(center_url, key, request)
+        try:
+            return await self._clock.wait_for(self._ask(center_url, key, request), _SECONDS)
+        except TimeoutError:
+            raise CenterAway(
+                "The center has not dialled this host: have an administrator run `outrider agents dial`."
+            ) from None
+
     async def _ask(self, center_url: str, key: EnrolmentKey, request: EnrolmentRequest) -> EnrolmentAnswer:
         authority = await self._trust(center_url, key)
         url = f"{center_url.rstrip('/')}/api/agents/enrol"
-        context = trust.client_context(authority) if center_url.startswith("https:") else True
+        context = trust.client_context(authority) if _is_secure(center_url) else None
+        connector = await self._connector(center_url, context)
         timeout = aiohttp.ClientTimeout(total=_SECONDS)
         try:
             async with (
-                aiohttp.ClientSession(timeout=timeout) as session,
+                aiohttp.ClientSession(timeout=timeout, connector=connector) as session,
                 session.post(
                     url,
                     data=msgspec.json.encode(request),
                     headers={"Content-Type": "application/json"},
-                    ssl=context,
+                    ssl=True if context is None else context,
                     allow_redirects=False,
                 ) as response,
             ):
@@ -184,11 +221,32 @@ class Enroller:
             ) from error
 
     async def _trust(self, center_url: str, key: EnrolmentKey) -> bytes | None:
-        if not center_url.startswith("https:") or not key.pins:
+        if not _is_secure(center_url) or not key.pins:
             return None
-        authority = await trust.fetch_authority(center_url, key.pins)
+        connector = await self._connector(center_url, trust.unverified_context())
+        try:
+            authority = await trust.fetch_authority(center_url, key.pins, connector)
+        except trust.PinMismatch as error:
+            if connector is None:
+                raise
+            # Anybody may come in where this host listens: it goes on waiting for the center.
+            raise CenterAway(f"Somebody else than the key's center has dialled: {error.detail}") from error
         await asyncio.to_thread(write_atomically, self._folder.center_ca, authority, mode=0o644)
         return authority
+
+    async def _connector(
+        self, center_url: str, context: ssl.SSLContext | None
+    ) -> aiohttp.BaseConnector | None:
+        """In listen mode wait for the center, and give what uses its connection."""
+        if self._inward is None:
+            return None
+        self._inward.trust(center_url, context)
+        await self._inward.arrival()
+        return self._inward.first()
+
+
+def _is_secure(center_url: str) -> bool:
+    return center_url.startswith("https:")
 
 
 def _understood(status: int, body: bytes) -> EnrolmentAnswer:

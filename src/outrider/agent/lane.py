@@ -8,7 +8,7 @@ import base64
 import secrets
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -97,9 +97,19 @@ class Lane:
 class LaneDoor:
     """Dials lanes to one center."""
 
-    def __init__(self, center_url: str, headers: Mapping[str, str], context: ssl.SSLContext | None) -> None:
-        """Take the center's address, what proves who we are, and for https what is trusted."""
+    def __init__(
+        self,
+        center_url: str,
+        headers: Mapping[str, str],
+        context: ssl.SSLContext | None,
+        connect: Callable[[], socket.socket] | None = None,
+    ) -> None:
+        """Take the center's address, what proves who we are, and for https what is trusted.
+
+        In listen mode `connect` gives connections, with a time limit set; it blocks, and raises OSError.
+        """
         self._headers = dict(headers)
+        self._connect = connect
         self.go_by(center_url, context)
 
     def go_by(
@@ -114,7 +124,10 @@ class LaneDoor:
         """Open the lane that was offered. Blocks; raises OSError."""
         host = self._url.hostname or ""
         port = self._url.port or _PORTS[self._url.scheme]
-        connection = socket.create_connection((host, port), _DIAL_SECONDS, self._source)
+        if self._connect is None:
+            connection = socket.create_connection((host, port), _DIAL_SECONDS, self._source)
+        else:
+            connection = self._connect()
         try:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _DEAD_AFTER_MS)

@@ -22,6 +22,7 @@ from outrider.agent.host import ThisHost
 from outrider.agent.host_streams import HostStreams
 from outrider.agent.identity import keys
 from outrider.agent.installation import Installation
+from outrider.agent.inward import Inward
 from outrider.agent.link import Link
 from outrider.agent.membership import Membership, NotAMember
 from outrider.agent.microservices import Microservices
@@ -81,6 +82,8 @@ class Ground:
     storage: Storage
     membership: Membership
     connection: Connection
+    inward: Inward | None
+    """How the center comes in, in listen mode."""
     contact: Contact
     pause: Pause
     restarter: Restarter
@@ -111,7 +114,7 @@ class Member:
         ground = self._ground
         record = await ground.membership.join(await asyncio.to_thread(ground.host.facts))
         way = await asyncio.to_thread(way_to, record, ground.configuration)
-        async with CenterDoor(record, ground.folder.center_ca, way) as door:
+        async with CenterDoor(record, ground.folder.center_ca, way, inward=ground.inward) as door:
             handed, self._handed = self._handed, ()
             tree = await _member_tree(ground, record=record, door=door, handed=handed)
             await tree.serve(ready)
@@ -147,7 +150,10 @@ async def _member_tree(
         clock=clock,
         rng=ground.rng,
         blocked=lambda: reports.poll(reception),
+        arrival=None if ground.inward is None else ground.inward.arrival,
     )
+    if ground.inward is not None:
+        ground.inward.speak_with(link)
     voice = WorkVoice(link, ground.pause)
     outputs = Outputs(voice=voice, bring=streams.bring, clock=clock)
     results = Results(spool=spool, voice=voice, outputs=outputs, capture_of=work.capture)

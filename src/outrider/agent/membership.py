@@ -69,9 +69,10 @@ class Membership:
         Raises NotAMember when a person has to do something first.
         """
         record = await self._read()
-        if record is not None and record.is_enrolled:
-            return await self._moved(record)
         try:
+            if record is not None and record.is_enrolled:
+                self._enroller.check(self._center() or record.center_url)
+                return await self._moved(record)
             return await self._enrol(record, facts)
         except (
             MalformedEnrolmentKey,

@@ -60,6 +60,13 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True):
             description="IP addresses and ports of the edge API (127.0.0.1:54321, [::1]:54321); empty: none."
         ),
     ] = ("127.0.0.1:54321",)
+    link_listen: Annotated[
+        str,
+        Meta(
+            description="IP address and port to wait at for the center, which dials this host (0.0.0.0:3850 "
+            "for all of its addresses); empty: this host dials."
+        ),
+    ] = ""
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Meta(description="The least important lines to log.")
     ] = "info"
@@ -74,6 +81,16 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True):
         """Refuse addresses that can't be listened on, with ValueError."""
         for text in self.edge_api_listen:
             read_place(text)
+        if self.link_listen:
+            _place(self.link_listen)
+
+    @property
+    def link_place(self) -> tuple[str, int] | None:
+        """Where to wait for the center, as an IP address and a port; None where this host dials."""
+        if not self.link_listen:
+            return None
+        ip, port = _place(self.link_listen)
+        return str(ip), port
 
     @property
     def edge_api_places(self) -> tuple[tuple[str, int], ...]:
@@ -82,7 +99,14 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_place(text: str) -> tuple[str, int]:
-    """Read an IP address of this host and a port. Raises ValueError, which says what is wrong."""
+    """Read one IP address of this host and a port. Raises ValueError, which says what is wrong."""
+    ip, port = _place(text)
+    if ip.is_unspecified:
+        raise ValueError(f"{text!r} stands for all addresses: name those that containers use")
+    return str(ip), port
+
+
+def _place(text: str) -> tuple[ipaddress.IPv4Address | ipaddress.IPv6Address, int]:
     address, _, port = text.rpartition(":")
     try:
         ip = ipaddress.ip_address(address.removeprefix("[").removesuffix("]"))
@@ -91,9 +115,7 @@ def read_place(text: str) -> tuple[str, int]:
         raise ValueError(f"{text!r} must be an IP address and a port, such as 172.17.0.1:54321") from None
     if not 0 <= number <= _LAST_PORT:
         raise ValueError(f"the port of {text!r} must be from 0 to {_LAST_PORT}")
-    if ip.is_unspecified:
-        raise ValueError(f"{text!r} stands for all addresses: name those that containers use")
-    return str(ip), number
+    return ip, number
 
 
 def load_settings(environ: Mapping[str, str]) -> AgentSettings:

@@ -19,6 +19,7 @@ from outrider.domain.errors import Invalid, OutriderError, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+    from pathlib import Path
 
 _MAX_BODY = 64 * 1024
 _CHUNK = 8 * 1024
@@ -67,8 +68,12 @@ def check_center_url(center_url: str, *, allow_plain: bool = False) -> yarl.URL:
     return url
 
 
-async def fetch_authority(center_url: str, pins: Collection[str]) -> bytes:
+async def fetch_authority(
+    center_url: str, pins: Collection[str], connector: aiohttp.BaseConnector | None = None
+) -> bytes:
     """Ask the center for its certificate authorities and return those that are pinned, as PEM.
+
+    Without a `connector` the center is dialled; the connector is closed.
 
     The connection proves nothing by itself: nothing secret is sent over it, and only the pins decide. Raises
     PinMismatch when none of the certificates is pinned, AuthorityUnavailable when there is no proper answer,
@@ -78,7 +83,7 @@ async def fetch_authority(center_url: str, pins: Collection[str]) -> bytes:
         raise ValueError("without pins no certificate authority can be recognised")
     url = check_center_url(center_url, allow_plain=True) / "api" / "ca"
     try:
-        body = await _get(url)
+        body = await _get(url, connector)
     except (aiohttp.ClientError, OSError, TimeoutError) as error:
         reason = str(error) or type(error).__name__
         raise AuthorityUnavailable(f"can't ask {url} for the center's authority: {reason}") from error
@@ -116,13 +121,23 @@ def client_context(ca_pem: bytes | None) -> ssl.SSLContext:
     return context
 
 
-async def _get(url: yarl.URL) -> str:
+def show(context: ssl.SSLContext, identity: Path) -> None:
+    """Have a context show the certificate of this host's key, once there is one, to a center that asks.
+
+    Raises OSError, also ssl.SSLError, for files that can't be read; blocks.
+    """
+    if not (identity / "identity.json").exists():
+        return
+    context.load_cert_chain(identity / "identity.pem", identity / "identity.key")
+
+
+async def _get(url: yarl.URL, connector: aiohttp.BaseConnector | None) -> str:
     timeout = aiohttp.ClientTimeout(total=_FETCH_SECONDS)
     # Unpacking would let a small answer grow without bound, and a redirect would ask somebody else.
     async with (
-        aiohttp.ClientSession(timeout=timeout, auto_decompress=False) as session,
+        aiohttp.ClientSession(timeout=timeout, auto_decompress=False, connector=connector) as session,
         session.get(
-            url, ssl=_unverified(), allow_redirects=False, headers={"Accept-Encoding": "identity"}
+            url, ssl=unverified_context(), allow_redirects=False, headers={"Accept-Encoding": "identity"}
         ) as response,
     ):
         if response.status != _OK:
@@ -135,7 +150,8 @@ async def _get(url: yarl.URL) -> str:
         return body.decode("ascii", "replace")
 
 
-def _unverified() -> ssl.SSLContext:
+def unverified_context() -> ssl.SSLContext:
+    """A context that takes anybody for the center: for `fetch_authority`, where only the pins decide."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.check_hostname = False

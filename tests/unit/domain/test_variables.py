@@ -14,8 +14,7 @@ OTHERS = {
     "OUTRIDER_PARENT_FD": "tells a launched program that its launcher lives",
     "OUTRIDER_PREFIX": "tells an agent from its launcher that it is installed, and where",
     "OUTRIDER_RESTART_FD": "hands the state of a program over to its successor in place",
-    "OUTRIDER_LINK_LISTEN": "promised by the interface contract, read by a later part of the agent",
-    "OUTRIDER_PEER_LISTEN": "likewise",
+    "OUTRIDER_PEER_LISTEN": "promised by the interface contract, read by a later part of the agent",
 }
 
 
