@@ -269,7 +269,7 @@ class Errand:
         except HostKeyMismatch as error:
             expected = sorted(pinned.fingerprints) if pinned else [known.key.fingerprint] if known else []
             raise HostKeyRefused(
-                str(error),
+                str(error) if is_target else f"The jump host: {error}",
                 step=DeployStep.CONNECT.value,
                 seen=seen[-1].fingerprint if seen else "",
                 known=expected,

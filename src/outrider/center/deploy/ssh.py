@@ -310,10 +310,18 @@ def _why(error: Exception, client: _Client | None, user: str, credentials: Crede
         if isinstance(error, TimeoutError):
             return DeployFailed("The host does not answer while we sign in.", output=KeptOutput.of(said))
         return DeployFailed(f"Signing in failed: {_plainly(error)}.", output=KeptOutput.of(said))
+    return DeployFailed(_why_not_there(error, has_answered=client is not None))
+
+
+def _why_not_there(error: Exception, *, has_answered: bool) -> str:
+    if isinstance(error, asyncssh.ChannelOpenError):
+        if error.code == asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED:
+            return "The jump host does not pass connections on: see AllowTcpForwarding and PermitOpen there."
+        return f"The jump host reaches no SSH server at the host: {_plainly(error)}."
     if isinstance(error, TimeoutError):
-        where = "It took the connection, and then said nothing" if client is not None else "Nothing answers"
-        return DeployFailed(f"{where}: is an SSH server there, and does a firewall let us pass?")
-    return DeployFailed(f"No connection to the host's SSH server: {_plainly(error)}.")
+        where = "It took the connection, and then said nothing" if has_answered else "Nothing answers"
+        return f"{where}: is an SSH server there, and does a firewall let us pass?"
+    return f"No connection to the host's SSH server: {_plainly(error)}."
 
 
 def _plainly(error: Exception) -> str:

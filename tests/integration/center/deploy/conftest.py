@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest_asyncio
 
 from tests.fixtures.center import OwnCenter, own_center
-from tests.fixtures.ssh_host import peopled_host, ssh_host
+from tests.fixtures.ssh_host import joined_hosts, jump_host, peopled_host, ssh_host
 
-__all__ = ["own", "peopled_host", "ssh_host"]
+__all__ = ["joined_hosts", "jump_host", "own", "peopled_host", "ssh_host"]
 
 
 @pytest_asyncio.fixture

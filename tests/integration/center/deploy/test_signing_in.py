@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from outrider.center.deploy.contact import Patience
-from outrider.center.deploy.wishes import SshBody
 from outrider.domain.deployments import (
     DeployFailed,
     HostKeyRefused,
@@ -248,17 +247,3 @@ async def test_a_host_that_can_not_be_reached(own: OwnCenter, ssh_host: SshHost)
             await is_refused(work, ssh_host, DeployFailed, "No connection|Nothing answers", "connect")
         finally:
             await ssh_host.bare.plug_in()
-
-
-async def test_the_way_leads_through_a_jump_host(own: OwnCenter, ssh_host: SshHost) -> None:
-    """The jump host signs in with its own credentials or the host's; each has a host key of its own."""
-    behind = {"host": "127.0.0.1", "ssh_user": "free"}
-    async with deploying(own, SAYS_WHO) as work:
-        await signs_in(work, ssh_host, **behind, jump=SshBody(host=ssh_host.address, ssh_user="plain"))
-        keys = await work.service.host_keys(limit=10, after=None, host=None)
-        via = f"{ssh_host.address}:22"
-        assert {(key.host, key.via) for key in keys} == {(ssh_host.address, ""), ("127.0.0.1", via)}
-        wrong = SshBody(host=ssh_host.address, ssh_user="plain", ssh_key_text=OTHER_KEY)
-        await is_refused(work, ssh_host, SshDenied, "The jump host: .*plain", "connect", **behind, jump=wrong)
-        closed = {**behind, "ssh_port": 1, "jump": SshBody(host=ssh_host.address, ssh_user="plain")}
-        await is_refused(work, ssh_host, DeployFailed, "No connection", "connect", **closed)
