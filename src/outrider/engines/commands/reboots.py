@@ -8,12 +8,12 @@ What is written down is on disk before the order, and a command that has it is n
 that happens in between can make a host reboot twice.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import msgspec
 
-from outrider.domain.ids import CommandId
+from outrider.engines.commands.outliving import Remember
 from outrider.engines.commands.power import Power
 
 
@@ -41,11 +41,10 @@ class RebootTold(msgspec.Struct, frozen=True, kw_only=True):
 class Reboots:
     """What a reboot takes.
 
-    `remember` brings a mark onto the disk beside its command and returns once it is there: False when the
-    command may not go on; it raises when the disk does not take it. `boot` names the boot that runs.
+    `boot` names the boot that runs.
     """
 
-    remember: Callable[[CommandId, bytes], Awaitable[bool]]
+    remember: Remember
     power: Power
     boot: Callable[[], str]
 

@@ -6,13 +6,13 @@ Until it is proposed nothing that runs is touched, and the command can be cancel
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import msgspec
 
 from outrider.bootstrap.versions import Versions
-from outrider.domain.ids import CommandId
+from outrider.engines.commands.outliving import Remember
 
 
 class UpdateMark(
@@ -40,16 +40,15 @@ class Updates:
     """What an update takes.
 
     `program` brings a version among `versions`, with `environment`; it says how far it is as `Fetching`, a
-    line each. `running` is the version that this is. `remember` brings a mark onto the disk beside its
-    command and returns once it is there: False when the command may not go on. `restart` asks for a restart
-    by the launcher. `settled` gives a future that is done once no trial is under way in this process.
+    line each. `running` is the version that this is. `restart` asks for a restart by the launcher. `settled`
+    gives a future that is done once no trial is under way in this process.
     """
 
     versions: Versions
     running: str
     program: tuple[str, ...]
     environment: Mapping[str, str]
-    remember: Callable[[CommandId, bytes], Awaitable[bool]]
+    remember: Remember
     restart: Callable[[], None]
     settled: Callable[[], asyncio.Future[None]]
 

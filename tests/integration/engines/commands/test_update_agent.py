@@ -235,7 +235,7 @@ async def test_what_can_not_be_written_down_is_not_tried(machine: Machine) -> No
     """Neither when the disk is full, nor when the command is not this agent's any more."""
     machine.broken = True
     done = await machine.host.do("update_agent")
-    assert "could not be written down, so it is not tried: no space left" in done.outcome.reason
+    assert "could not be written down, so it was not tried: no space left" in done.outcome.reason
     machine.broken, machine.holds = False, False
     done = await machine.host.do("update_agent")
     assert "does not hold the command any more" in done.outcome.reason

@@ -7,21 +7,19 @@ told by whichever version runs in the end.
 
 import functools
 from collections.abc import Callable
-from typing import Final, Self
+from typing import Final
 
 import msgspec
 
 from outrider.bootstrap.versions import Busy
 from outrider.domain.command_states import CommandState
 from outrider.domain.command_types.update_agent import UpdateAgentParams
-from outrider.domain.ids import CommandId
 from outrider.domain.output import STDERR, STDOUT
 from outrider.engines.commands.assignment import Assignment
-from outrider.engines.commands.capture import Capture
-from outrider.engines.commands.execution import CANCELLED, Execution, Stop
-from outrider.engines.commands.outcome import Outcome, ToldLater
-from outrider.engines.commands.steps import CannotDo, Steps, Stopped
-from outrider.engines.commands.surroundings import Surroundings
+from outrider.engines.commands.execution import Execution
+from outrider.engines.commands.outcome import Outcome
+from outrider.engines.commands.outliving import OutlivingExecution
+from outrider.engines.commands.steps import CannotDo, Steps
 from outrider.engines.commands.updates import Fetching, UpdateMark, Updates
 from outrider.kit import logs
 
@@ -44,73 +42,19 @@ def begin(assignment: Assignment[UpdateAgentParams]) -> Execution:
     """Prepare the update; nothing happens before it runs."""
     params = assignment.params
     steps = Steps(assignment.command_id, assignment.surroundings, params.timeout)
-    return UpdateExecution(assignment.command_id, steps, assignment.capture, assignment.surroundings, params)
+    return UpdateExecution(
+        assignment.command_id, steps, assignment.capture, assignment.surroundings, params=params
+    )
 
 
-class UpdateExecution:
-    """Has a version fetched and tried, and says what came of it - in this agent's life or in its next.
+class UpdateExecution(OutlivingExecution[UpdateAgentParams, UpdateMark]):
+    """Has a version fetched and proposed. From then on only the end of its trial ends it."""
 
-    Until it is proposed it can be cancelled. From then on only the end of the trial ends it; an agent that
-    has to go before that leaves it to the next one (`run` raises ToldLater).
-    """
+    done = "tried"
+    settle_seconds = _SETTLE_SECONDS
 
-    def __init__(
-        self,
-        command_id: CommandId,
-        steps: Steps,
-        capture: Capture,
-        surroundings: Surroundings,
-        params: UpdateAgentParams | None,
-    ) -> None:
-        """Use `begin` or `resume`."""
-        self._command_id = command_id
-        self._steps = steps
-        self._capture = capture
-        self._updates = surroundings.updates
-        self._params = params
-        self._mark: UpdateMark | None = None
-
-    @classmethod
-    def resume(
-        cls, command_id: CommandId, mark: UpdateMark, capture: Capture, surroundings: Surroundings
-    ) -> Self:
-        """Go on with an update that an agent before this one has proposed."""
-        steps = Steps(command_id, surroundings, mark.patience + _SETTLE_SECONDS)
-        execution = cls(command_id, steps, capture, surroundings, None)
-        execution._mark = mark
-        return execution
-
-    async def run(self) -> Outcome:
-        """Have it fetched and proposed if that has not been done, and tell its end. Raises ToldLater."""
-        self._steps.begin()
-        try:
-            self._steps.check()
-            if self._updates is None:
-                return _failed(NOT_INSTALLED)
-            if self._mark is not None:
-                return await self._outcome(self._updates, self._mark)
-            return await self._update(self._updates)
-        except Stopped:
-            stop = self._steps.stop or CANCELLED
-            if self._mark is None:
-                return Outcome(state=stop.state, reason=f"before it was tried: {stop.reason}")
-            if stop.state is CommandState.INTERRUPTED:
-                raise ToldLater from None
-            return _failed("the trial of the new version did not come to an end; see the agent's log")
-        except CannotDo as error:
-            return _failed(str(error))
-
-    def cancel(self) -> None:
-        """End it as `cancelled`, unless the new version is proposed: it is tried then."""
-        if self._mark is None:
-            self._steps.end(CANCELLED)
-
-    def interrupt(self, reason: str) -> None:
-        """End it as `interrupted`, or, once the new version is proposed, leave it to the next agent."""
-        self._steps.end(Stop(CommandState.INTERRUPTED, reason))
-
-    async def _update(self, updates: Updates) -> Outcome:
-        params = self._params or UpdateAgentParams()
+    async def _carry_out(self) -> Outcome:
+        updates, params = self._updates, self._params or UpdateAgentParams()
         fetched = await self._fetch(updates, params)
         self._steps.begin_next(2 * _ORDER_SECONDS)
         if fetched.name == updates.running:
@@ -120,16 +64,20 @@ class UpdateExecution:
                 reason=f"{fetched.version} (build {fetched.build}) runs here already",
             )
         self._say(f"trying {fetched.version}, build {fetched.build}: the agent restarts")
-        # From here on it is to be tried, whatever happens to this agent: a cancel comes too late.
-        self._mark = UpdateMark(version=fetched.name, previous=updates.running, patience=params.patience)
-        try:
-            await self._propose(updates, self._mark)
-        except CannotDo:
-            self._mark = None
-            raise
+        mark = UpdateMark(version=fetched.name, previous=updates.running, patience=params.patience)
+        await self._write_down(updates.remember, mark)
+        await self._propose(updates, mark)
         updates.restart()
         await self._steps.sleep(_ORDER_SECONDS)
         raise CannotDo("the agent did not restart, so the new version waits for its next start")
+
+    @property
+    def _updates(self) -> Updates:
+        """Raises CannotDo in an agent that can't be updated."""
+        updates = self._surroundings.updates
+        if updates is None:
+            raise CannotDo(NOT_INSTALLED)
+        return updates
 
     async def _fetch(self, updates: Updates, params: UpdateAgentParams) -> Fetching:
         """Have a version put in place, and return what is there then. Raises CannotDo."""
@@ -148,12 +96,6 @@ class UpdateExecution:
 
     async def _propose(self, updates: Updates, mark: UpdateMark) -> None:
         try:
-            written = await updates.remember(self._command_id, msgspec.msgpack.encode(mark))
-        except Exception as error:
-            raise CannotDo(f"it could not be written down, so it is not tried: {error}") from error
-        if not written:
-            raise CannotDo("this agent does not hold the command any more, so it is not tried")
-        try:
             await self._steps.in_thread(
                 functools.partial(
                     updates.versions.propose,
@@ -166,20 +108,24 @@ class UpdateExecution:
         except (Busy, OSError) as error:
             raise CannotDo(f"it could not be proposed, so it is not tried: {error}") from error
 
-    async def _outcome(self, updates: Updates, mark: UpdateMark) -> Outcome:
+    async def _outcome(self, mark: UpdateMark) -> Outcome:
         """Wait until no trial is under way here, and tell how the one of this command has ended."""
+        updates = self._updates
         if not await self._steps.settled(updates.settled(), mark.patience + _SETTLE_SECONDS):
-            raise CannotDo("the trial of the new version did not come to an end; see the agent's log")
+            return self._failed(self._too_late(mark))
         outcome = await self._steps.in_thread(updates.versions.outcome)
         if outcome is None or outcome.command != self._command_id:
-            return _failed("the agent ended before the new version could be tried; nothing has changed")
+            return self._failed("the agent ended before the new version could be tried; nothing has changed")
         if not outcome.good:
             back = updates.versions.described(outcome.previous)
             tried = updates.versions.described(outcome.version)
-            return _failed(f"{tried} failed, and {back} runs again: {outcome.reason}")
+            return self._failed(f"{tried} failed, and {back} runs again: {outcome.reason}")
         before = updates.versions.described(outcome.previous)
         now = updates.versions.described(outcome.version)
         return Outcome(state=CommandState.SUCCEEDED, exit_code=0, reason=f"updated from {before} to {now}")
+
+    def _too_late(self, mark: UpdateMark) -> str:
+        return "the trial of the new version did not come to an end; see the agent's log"
 
     def _say(self, text: str) -> None:
         self._capture.write(STDOUT, text.encode() + b"\n")
@@ -218,7 +164,3 @@ class _Told:
             return
         if self.last.state == "note":
             self._say(self.last.detail)
-
-
-def _failed(why: str) -> Outcome:
-    return Outcome(state=CommandState.FAILED, exit_code=1, reason=why)
