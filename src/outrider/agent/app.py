@@ -51,6 +51,7 @@ from outrider.agent.log_target import LogTarget
 from outrider.agent.member import Ground, Member
 from outrider.agent.membership import Membership
 from outrider.agent.microservices import Microservices
+from outrider.agent.network import Network
 from outrider.agent.pause import Pause
 from outrider.agent.policy import PolicyFile
 from outrider.agent.profile import AgentProfile
@@ -66,6 +67,7 @@ from outrider.domain.connection_states import ConnectionState
 from outrider.domain.edge_config import CONTROLLER_URL, DISK_LIMIT, NETWORK_ADAPTER
 from outrider.domain.places import AGENT
 from outrider.engines.logs.journalctl import Journal
+from outrider.engines.telemetry.cards import has_network
 from outrider.kit import logs
 from outrider.kit.clock import Clock, SystemClock
 from outrider.kit.config import ConfigError
@@ -189,6 +191,7 @@ class Daemon:
                 center=lambda: configuration.of(CONTROLLER_URL) or settings.center_url,
             ),
             connection=connection,
+            network=Network(has_network, clock),
             inward=inward,
             contact=Contact.load(folder.contact, clock),
             pause=Pause(clock),
@@ -222,6 +225,7 @@ class Daemon:
         # The next image must not take a number for these that by then stands for another file.
         os.environ.pop(PARENT_FD, None)
         os.environ.pop(ANNOUNCE_FD, None)
+        root.add(ground.network)
         root.add(ground.restarter)
         root.add(ground.trial)
         root.add(

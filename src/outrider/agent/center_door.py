@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Final, Self
 
 import aiohttp
+import yarl
 
 from outrider.agent import trust
 from outrider.agent.answers import AnswerTooLong, read_body
@@ -105,6 +106,11 @@ class CenterDoor:
     def _open(self, connector: aiohttp.BaseConnector) -> aiohttp.ClientSession:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS)
         return aiohttp.ClientSession(connector=connector, timeout=timeout, headers=self._headers)
+
+    @property
+    def is_near(self) -> bool:
+        """Whether the center is on this very host, as far as its address tells."""
+        return trust.is_loopback(yarl.URL(self._url).host or "")
 
     @property
     def _url(self) -> str:

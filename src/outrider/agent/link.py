@@ -24,12 +24,13 @@ import asyncio
 import errno
 import random
 import socket as sockets
-from collections.abc import Awaitable, Callable
-from typing import Final, Protocol
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 import aiohttp
 
 from outrider.agent.connection import FAULT_CERTIFICATE, Connection
+from outrider.agent.network import Network
 from outrider.domain.connection_states import CONNECTION, ConnectionState
 from outrider.kit import logs
 from outrider.kit.backoff import Backoff
@@ -84,6 +85,9 @@ _GONE: Final = 410
 _SERVER_FAULT: Final = 500
 _BLOCKED_AFTER: Final = 3
 _BEATS_KEPT: Final = 8
+_NO_NETWORK: Final = "this host has no network"
+
+T = TypeVar("T")
 _NEARLY: Final = 0.9
 
 Socket = aiohttp.ClientWebSocketResponse
@@ -140,11 +144,15 @@ class Link:
         clock: Clock,
         rng: random.Random,
         blocked: Callable[[], Awaitable[None]],
-        arrival: Callable[[], Awaitable[None]] | None = None,
+        network: Network,
+        is_near: Callable[[], bool],
+        arrival: Callable[[], Coroutine[Any, Any, None]] | None = None,
     ) -> None:
         """`blocked` is awaited when WebSockets do not get through, until they are worth a new try.
 
-        In listen mode `arrival` returns once the center has dialled; `dial` then uses its connection.
+        Without a network nothing is tried, unless `is_near` says that the center is on this very host. In
+        listen mode `arrival` returns once the center has dialled; `dial` then uses its
+        connection.
         """
         self._dial = dial
         self._listener: Listener | None = None
@@ -152,6 +160,8 @@ class Link:
         self._clock = clock
         self._rng = rng
         self._blocked = blocked
+        self._network = network
+        self._is_near = is_near
         self._arrival = arrival
         self._conversation: _Conversation | None = None
         self._return_within = RETURN_WITHIN
@@ -209,11 +219,17 @@ class Link:
         if not CONNECTION.may(self._connection.state, ConnectionState.CONNECTING):
             self._connection.enter(ConnectionState.NOT_CONNECTED)
         ready()
+        async with Tasks("network") as tasks:
+            tasks.spawn("mind", self._mind_network())
+            await self._stay_linked(self._listener)
+
+    async def _stay_linked(self, listener: Listener) -> None:
         attempt = blocked_in_a_row = 0
         while True:
-            ending = await self._once(self._listener)
+            await self._wait_for_network()
+            ending = await self._once(listener)
             if ending.removed is not None:
-                await self._listener.removed(ending.removed)
+                await listener.removed(ending.removed)
                 return
             self._connection.enter(ending.state, ending.reason, fault=ending.fault)
             if ending.lasted >= STEADY:
@@ -221,8 +237,47 @@ class Link:
             blocked_in_a_row = blocked_in_a_row + 1 if ending.blocked else 0
             if blocked_in_a_row >= _BLOCKED_AFTER:
                 await self._blocked()
-            await self._clock.sleep(self._delay(ending, attempt))
-            attempt += 1
+            attempt = 0 if await self._rest(self._delay(ending, attempt)) else attempt + 1
+
+    async def _wait_for_network(self) -> None:
+        if self._has_network():
+            return
+        self._connection.enter(ConnectionState.STOPPED, _NO_NETWORK)
+        while not self._has_network():
+            await self._network.change()
+        # All hosts behind one switch have it back in the same moment.
+        await self._clock.sleep(self._return_within * self._rng.random())
+
+    def _has_network(self) -> bool:
+        return self._network.is_there or self._is_near()
+
+    async def _mind_network(self) -> None:
+        """Close the link when the network goes: what the center would only find out after a while."""
+        while True:
+            await self._network.change()
+            if not self._has_network() and self._conversation is not None:
+                self._conversation.leave(_NO_NETWORK, again=True)
+
+    async def _while_network(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do something until the network comes or goes. Raises _NetworkChanged then."""
+        async with Tasks("network") as tasks:
+            doing = tasks.start("work", _outcome(work))
+            change = tasks.start("change", self._network.change())
+            await asyncio.wait((doing, change), return_when=asyncio.FIRST_COMPLETED)
+            if not doing.done():
+                raise _NetworkChanged
+            outcome = doing.result()
+        if isinstance(outcome, _Failed):
+            raise outcome.error
+        return outcome
+
+    async def _rest(self, seconds: float) -> bool:
+        """Wait, or until the network has come or gone; tell whether that was it."""
+        try:
+            await self._while_network(self._clock.sleep(seconds))
+        except _NetworkChanged:
+            return True
+        return False
 
     def _delay(self, ending: "_Ending", attempt: int) -> float:
         if ending.again or (self._arrival is not None and ending.lasted > 0 and not ending.retry_after):
@@ -238,11 +293,14 @@ class Link:
             self._connection.enter(ConnectionState.CONNECTING)
         else:
             self._connection.enter(ConnectionState.WAITING_FOR_INCOMING_CONNECTION)
-            await self._arrival()
         try:
+            if self._arrival is not None:
+                await self._while_network(self._arrival())
             hello = await listener.greeting()
             # The dial has a limit; the conversation has none, it ends by its own rules.
-            socket = await self._clock.wait_for(self._dial(), DIAL_SECONDS)
+            socket = await self._while_network(self._clock.wait_for(self._dial(), DIAL_SECONDS))
+        except _NetworkChanged:
+            return _Ending("the network of this host has changed", again=True)
         except aiohttp.WSServerHandshakeError as error:
             return _refused_upgrade(error)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
@@ -269,6 +327,22 @@ class Link:
         if conversation.welcome is not None:
             self._return_within = conversation.welcome.return_within or RETURN_WITHIN
         return ending
+
+
+class _Failed(NamedTuple):
+    error: Exception
+
+
+async def _outcome(work: Coroutine[Any, Any, T]) -> T | _Failed:
+    """Give what usually goes wrong as an outcome: no task has failed then."""
+    try:
+        return await work
+    except (aiohttp.ClientError, OSError, TimeoutError) as error:
+        return _Failed(error)
+
+
+class _NetworkChanged(Exception):
+    """The network has come or gone meanwhile."""
 
 
 class _Ending:
@@ -320,7 +394,7 @@ def _not_reached(error: Exception) -> _Ending:
     if number in _NO_ROUTE:
         return _Ending(f"no network to the center: {error}", state=ConnectionState.STOPPED)
     if nameless:
-        return _Ending(f"the center's name can't be resolved: {error}", state=ConnectionState.STOPPED)
+        return _Ending(f"the center's name can't be resolved: {error}")
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         reason = f"the center's certificate is not vouched for by the authority this agent trusts: {error}"
         return _Ending(reason, fault=FAULT_CERTIFICATE)

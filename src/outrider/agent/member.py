@@ -26,6 +26,7 @@ from outrider.agent.inward import Inward
 from outrider.agent.link import Link
 from outrider.agent.membership import Membership, NotAMember
 from outrider.agent.microservices import Microservices
+from outrider.agent.network import Network
 from outrider.agent.output_stream import OutputStreams
 from outrider.agent.outputs import Outputs
 from outrider.agent.pause import Pause
@@ -82,6 +83,7 @@ class Ground:
     storage: Storage
     membership: Membership
     connection: Connection
+    network: Network
     inward: Inward | None
     """How the center comes in, in listen mode."""
     contact: Contact
@@ -150,6 +152,8 @@ async def _member_tree(
         clock=clock,
         rng=ground.rng,
         blocked=lambda: reports.poll(reception),
+        network=ground.network,
+        is_near=lambda: door.is_near,
         arrival=None if ground.inward is None else ground.inward.arrival,
     )
     if ground.inward is not None:

@@ -61,7 +61,7 @@ def check_center_url(center_url: str, *, allow_plain: bool = False) -> yarl.URL:
         raise CenterUrlRefused(f"the center's address must read https://name[:port], not {center_url!r}")
     if url.user is not None or url.password is not None:
         raise CenterUrlRefused("the center's address must not hold a user name or a password")
-    if url.scheme == "http" and not allow_plain and not _is_loopback(host):
+    if url.scheme == "http" and not allow_plain and not is_loopback(host):
         raise CenterUrlRefused(
             f"{center_url} is not encrypted: use https://, or allow plain http in the agent's settings",
         )
@@ -174,7 +174,8 @@ def _listed(pins: Collection[str]) -> str:
     return " and ".join(sorted(pins)) or "nothing that reads as a certificate"
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a name or an address is this machine's own."""
     if host == "localhost":
         return True
     try:

@@ -13,6 +13,7 @@ from yarl import URL
 
 from outrider.agent.connection import Connection, Standing
 from outrider.agent.link import CEILING, KEY_REFUSED_AGAIN, Link, Socket
+from outrider.agent.network import Network
 from outrider.domain.connection_states import ConnectionState
 from outrider.domain.identity import Identity
 from outrider.domain.ids import AgentId, DeviceId
@@ -21,9 +22,13 @@ from outrider.protocol.messages import Facts, FromCenter, Hello, Readings, Welco
 from outrider.protocol.version import SPOKEN
 from outrider.testing.clock import TurnedClock
 
+_S = ConnectionState
+
 
 class _Nobody:
     """A listener with nothing to say."""
+
+    paused = False
 
     async def greeting(self) -> Hello:
         identity = Identity(
@@ -89,7 +94,15 @@ async def _delays(
     async def blocked() -> None:
         polled.set()
 
-    link = Link(dial=dialled, connection=connection, clock=clock, rng=random.Random(seed), blocked=blocked)  # noqa: S311 - a test's own chance
+    link = Link(
+        dial=dialled,
+        connection=connection,
+        clock=clock,
+        rng=random.Random(seed),  # noqa: S311 - a test's own chance
+        blocked=blocked,
+        network=Network(lambda: True, clock),
+        is_near=lambda: False,
+    )
     link.hears_with(_Nobody())
     async with Tasks("test") as tasks:
         serving = tasks.start("link", link.serve(lambda: None))
@@ -119,9 +132,69 @@ async def test_a_dead_key_is_tried_rarely(status: int) -> None:
     assert connection.standing.reason
 
 
-async def test_no_network_is_stopped() -> None:
+async def test_no_route_is_stopped() -> None:
     """Without a route to the center the state is STOPPED, and the agent goes on trying."""
     connection = Connection(Standing(ConnectionState.NOT_CONFIGURED))
     delays = await _delays(lambda: OSError(errno.ENETUNREACH, "unreachable"), 300.0, connection)
     assert connection.state is ConnectionState.STOPPED
     assert len(delays) >= 4
+
+
+class _Cards:
+    """A host's cards, which a test connects and disconnects; `link` is tried while they are."""
+
+    def __init__(self, *, connected: bool, near: bool = False, waits: bool = False) -> None:
+        self.clock = TurnedClock()
+        self.connected = connected
+        self.network = Network(lambda: self.connected, self.clock)
+        self.connection = Connection(Standing(ConnectionState.NOT_CONFIGURED))
+        self.dialled = _Dialled(self.clock, ConnectionRefusedError)
+        self.link = Link(
+            dial=self.dialled,
+            connection=self.connection,
+            clock=self.clock,
+            rng=random.Random(1),  # noqa: S311 - a test's own chance
+            blocked=self._never,
+            network=self.network,
+            is_near=lambda: near,
+            arrival=self._never if waits else None,
+        )
+        self.link.hears_with(_Nobody())
+
+    async def _never(self) -> None:
+        await asyncio.Event().wait()
+
+    async def plug(self, *, connected: bool) -> None:
+        """Connect or disconnect them, and let a minute pass."""
+        self.connected = connected
+        self.network.look_again()
+        await self.clock.advance(60.0)
+
+
+@pytest.mark.parametrize("waits", [False, True])
+async def test_without_a_network_the_link_rests_until_there_is_one(*, waits: bool) -> None:
+    """STOPPED, and not one dial; at work again when the network is back, and STOPPED when it goes again."""
+    cards = _Cards(connected=False, waits=waits)
+    working = _S.WAITING_FOR_INCOMING_CONNECTION if waits else _S.NOT_CONNECTED
+    async with Tasks("test") as tasks:
+        tasks.spawn("link", cards.link.serve(lambda: None))
+        await cards.clock.advance(600.0)
+        assert (cards.connection.state, cards.dialled.at) == (_S.STOPPED, [])
+        await cards.plug(connected=True)
+        assert cards.connection.state is working
+        before = len(cards.dialled.at)
+        assert waits or before > 2
+        await cards.plug(connected=False)
+        assert cards.connection.state is _S.STOPPED
+        await cards.clock.advance(600.0)
+        assert len(cards.dialled.at) == before
+
+
+async def test_a_center_on_this_host_needs_no_network() -> None:
+    """A host without any card but the loopback reaches the center on itself."""
+    cards = _Cards(connected=False, near=True)
+    async with Tasks("test") as tasks:
+        tasks.spawn("link", cards.link.serve(lambda: None))
+        await cards.clock.advance(60.0)
+    assert cards.connection.state is _S.NOT_CONNECTED
+    assert cards.dialled.at

@@ -7,6 +7,8 @@ import struct
 from pathlib import Path
 from typing import Final
 
+import psutil
+
 _SIOCGIFADDR: Final = 0x8915
 _REQUEST: Final = struct.Struct("16s24x")
 _ADDRESS: Final = slice(20, 24)
@@ -34,3 +36,21 @@ def _inet6_of(card: str) -> str:
         if name == card and not address.is_link_local:
             return str(address)
     return ""
+
+
+def has_network() -> bool:
+    """Tell whether a card that leads out of this host is up, connected, and has an address."""
+    running = {name for name, state in psutil.net_if_stats().items() if state.isup}
+    return any(
+        name in running and any(_leads_out(address.address) for address in addresses)
+        for name, addresses in psutil.net_if_addrs().items()
+    )
+
+
+def _leads_out(text: str) -> bool:
+    try:
+        address = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return False  # the address of the card itself
+    # One that a card gives itself while it waits for another.
+    return not address.is_loopback and not address.is_link_local
