@@ -42,6 +42,8 @@ from outrider.agent.local.client.runs import NoRuns, Runs
 from outrider.agent.local.client.status import ClientStatus
 from outrider.agent.local.client.tags import HostTags
 from outrider.agent.local.edge.api import edge_api
+from outrider.agent.local.edge.containers import container_routes
+from outrider.agent.local.edge.control_socket import ControlSockets
 from outrider.agent.local.edge.info import info
 from outrider.agent.local.edge.key_file import load_or_make_key, show_to_other_programs
 from outrider.agent.local.edge.management import Management, management_routes
@@ -296,8 +298,11 @@ class Daemon:
             configuration=ground.configuration,
             images=NoEngine(),
         )
+        sockets = ControlSockets(ground.microservices, clock=ground.clock)
+        root.add(sockets)
         places = [Place(*place) for place in ground.settings.edge_api_places]
-        server = LocalServer(edge_api(management_routes(management, key), places), clock=ground.clock)
+        routes = (*management_routes(management, key), *container_routes(ground.microservices, sockets))
+        server = LocalServer(edge_api(routes, places), clock=ground.clock)
         server.open_at(places)
         return server
 
