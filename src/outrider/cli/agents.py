@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import msgspec
 from cyclopts import Parameter
 
+from outrider.cli.agents_dials import dial_agent, list_dials, undial_agents
 from outrider.cli.agents_update import update_agents
 from outrider.cli.app import make_app
 from outrider.cli.connection import Where, ask
@@ -32,6 +33,9 @@ def command() -> App:
     app.command(show_agent, name="show")
     app.command(update_agents, name="update")
     app.command(delete_agents, name="delete")
+    app.command(dial_agent, name="dial")
+    app.command(list_dials, name="dials")
+    app.command(undial_agents, name="undial")
     return app
 
 

@@ -55,6 +55,7 @@ from outrider.client.deployments import (
     SshAccess,
     SshHostKey,
 )
+from outrider.client.dials import Dial
 from outrider.client.dispatches import (
     Dispatch,
     DispatchCommand,
@@ -114,6 +115,7 @@ __all__ = [
     "DeployProgress",
     "Deployment",
     "DeploymentStep",
+    "Dial",
     "Dispatch",
     "DispatchCommand",
     "DispatchMissed",

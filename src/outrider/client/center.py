@@ -14,6 +14,7 @@ from outrider.client.bundles import Bundles
 from outrider.client.changes import Changes
 from outrider.client.commands import Commands
 from outrider.client.deployments import Deployments
+from outrider.client.dials import Dials
 from outrider.client.dispatches import Dispatches
 from outrider.client.faults import WrongCertificate
 from outrider.client.files import Files
@@ -38,6 +39,7 @@ class AsyncCenter(
     Groups,
     Commands,
     Deployments,
+    Dials,
     Dispatches,
     Schedules,
     Alerts,

@@ -12,6 +12,7 @@ from outrider.client.waiting.bundles import WaitingBundles
 from outrider.client.waiting.changes import WaitingChanges
 from outrider.client.waiting.commands import WaitingCommands
 from outrider.client.waiting.deployments import WaitingDeployments
+from outrider.client.waiting.dials import WaitingDials
 from outrider.client.waiting.dispatches import WaitingDispatches
 from outrider.client.waiting.files import WaitingFiles
 from outrider.client.waiting.fleet import WaitingFleet
@@ -35,6 +36,7 @@ class Center(
     WaitingGroups,
     WaitingCommands,
     WaitingDeployments,
+    WaitingDials,
     WaitingDispatches,
     WaitingSchedules,
     WaitingAlerts,
