@@ -7,10 +7,11 @@ import sqlalchemy as sa
 
 from outrider.center.access import user_rows
 from outrider.center.access.user_rows import NewUser, User
+from outrider.center.store.one_by_one import one_by_one
 from outrider.center.store.schema import identities, users
 from outrider.center.store.writer import Transaction
 from outrider.domain.actors import CENTER
-from outrider.domain.errors import Forbidden, OutriderError, Unauthenticated
+from outrider.domain.errors import Forbidden, Unauthenticated
 from outrider.domain.ids import UserId
 from outrider.domain.roles import Role
 
@@ -43,13 +44,7 @@ class RecognisePersons:
 
     async def apply(self, tx: Transaction, items: Sequence[Person]) -> Sequence[User | Exception]:
         """Return each one's user; `Forbidden`, `Conflict` or `Unauthenticated` for who may not come in."""
-        results: list[User | Exception] = []
-        for item in items:
-            try:
-                results.append(await self._recognise(tx, item))
-            except OutriderError as error:
-                results.append(error)
-        return results
+        return await one_by_one(tx, items, self._recognise)
 
     async def _recognise(self, tx: Transaction, item: Person) -> User:
         known = (

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from outrider.center.access import user_rows
 from outrider.center.store.connection import Connection
+from outrider.center.store.one_by_one import one_by_one
 from outrider.center.store.rows import as_struct
 from outrider.center.store.schema import (
     api_tokens,
@@ -214,13 +215,7 @@ class EndSessions:
 
     async def apply(self, tx: Transaction, items: Sequence[Ending]) -> Sequence[UserId | Exception]:
         """End each and return whose it was; `NotFound` for one that is gone, `Forbidden` for others'."""
-        results: list[UserId | Exception] = []
-        for item in items:
-            try:
-                results.append(await self._end(tx, item))
-            except OutriderError as error:
-                results.append(error)
-        return results
+        return await one_by_one(tx, items, self._end)
 
     async def _end(self, tx: Transaction, item: Ending) -> UserId:
         row = (

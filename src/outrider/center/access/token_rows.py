@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from outrider.center.access import user_rows
 from outrider.center.store.connection import Connection
+from outrider.center.store.one_by_one import one_by_one
 from outrider.center.store.rows import as_struct
 from outrider.center.store.schema import api_tokens, users
 from outrider.center.store.writer import Transaction
@@ -79,13 +80,7 @@ class MakeTokens:
 
     async def apply(self, tx: Transaction, items: Sequence[NewToken]) -> Sequence[TokenRow | Exception]:
         """Keep each whose user may have one; no super admin may (seed 001)."""
-        results: list[TokenRow | Exception] = []
-        for item in items:
-            try:
-                results.append(await self._make(tx, item))
-            except OutriderError as error:
-                results.append(error)
-        return results
+        return await one_by_one(tx, items, self._make)
 
     async def _make(self, tx: Transaction, item: NewToken) -> TokenRow:
         user = await user_rows.manageable(tx, item.by, item.user_id)

@@ -7,6 +7,7 @@ import msgspec
 import sqlalchemy as sa
 
 from outrider.center.store.connection import Connection
+from outrider.center.store.one_by_one import one_by_one
 from outrider.center.store.rows import as_struct
 from outrider.center.store.schema import api_tokens, recovery_codes, second_factors, sessions, users
 from outrider.center.store.writer import Transaction
@@ -211,13 +212,7 @@ class ChangeUsers:
 
     async def apply(self, tx: Transaction, items: Sequence[Change]) -> Sequence[User | Exception]:
         """Change them one by one; return each as it is then."""
-        results: list[User | Exception] = []
-        for item in items:
-            try:
-                results.append(await self._change(tx, item))
-            except OutriderError as error:
-                results.append(error)
-        return results
+        return await one_by_one(tx, items, self._change)
 
     async def _change(self, tx: Transaction, item: Change) -> User:
         user = await manageable(tx, item.by, item.user_id)

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from outrider.center.alerts.rows import all_rules, channel_with, rule_with, silence_with
 from outrider.center.store import events
+from outrider.center.store.one_by_one import one_by_one
 from outrider.center.store.query import Query, one_of
 from outrider.center.store.schema import IS_UNRESOLVED, alert_channels, alert_rules, alerts, silences
 from outrider.center.store.writer import Transaction
@@ -291,13 +292,7 @@ class Acknowledge:
 
     async def apply(self, tx: Transaction, items: Sequence[Acknowledgement]) -> Sequence[int | Exception]:
         """Mark those that fire and nobody has acknowledged; `NotFound` for an unknown rule."""
-        results: list[int | Exception] = []
-        for item in items:
-            try:
-                results.append(await self._acknowledge(tx, item))
-            except OutriderError as error:
-                results.append(error)
-        return results
+        return await one_by_one(tx, items, self._acknowledge)
 
     async def _acknowledge(self, tx: Transaction, item: Acknowledgement) -> int:
         query = _UNSEEN

@@ -5,11 +5,13 @@ from collections.abc import Mapping, Sequence
 import msgspec
 import sqlalchemy as sa
 
+from outrider.center.groups.names import refuse_double
 from outrider.center.groups.rows import groups_of_profiles, ids_in_groups, profile_with
+from outrider.center.store.one_by_one import one_by_one
 from outrider.center.store.schema import groups, profiles
 from outrider.center.store.writer import Transaction
 from outrider.domain.actors import Actor
-from outrider.domain.errors import Conflict, OutriderError
+from outrider.domain.errors import Conflict
 from outrider.domain.ids import AgentId, ProfileId
 from outrider.domain.profiles import DEFAULT, merged
 
@@ -46,14 +48,6 @@ class Concerned(msgspec.Struct, frozen=True, kw_only=True):
     everybody: bool = False
 
 
-async def _refuse_double(tx: Transaction, name: str, but: str) -> None:
-    found = await tx.conn.execute(
-        sa.select(profiles.c.id).where(profiles.c.name == name, profiles.c.id != but)
-    )
-    if found.first() is not None:
-        raise Conflict(f"There is a profile {name!r} already; choose another name.", field="name")
-
-
 class MakeProfiles:
     """Make profiles."""
 
@@ -62,18 +56,10 @@ class MakeProfiles:
 
     async def apply(self, tx: Transaction, items: Sequence[NewProfile]) -> Sequence[Exception | None]:
         """Insert each; `Conflict` for a name that is taken."""
-        results: list[Exception | None] = []
-        for item in items:
-            try:
-                await self._make(tx, item)
-            except OutriderError as error:
-                results.append(error)
-            else:
-                results.append(None)
-        return results
+        return await one_by_one(tx, items, self._make)
 
     async def _make(self, tx: Transaction, item: NewProfile) -> None:
-        await _refuse_double(tx, item.name, "")
+        await refuse_double(tx, profiles, "profile", item.name)
         values = {
             "id": item.id,
             "name": item.name,
@@ -94,13 +80,7 @@ class ChangeProfiles:
 
     async def apply(self, tx: Transaction, items: Sequence[ProfileChange]) -> Sequence[Concerned | Exception]:
         """Change each; `NotFound`, `Conflict` or `Invalid` for one that can't be."""
-        results: list[Concerned | Exception] = []
-        for item in items:
-            try:
-                results.append(await self._change(tx, item))
-            except OutriderError as error:
-                results.append(error)
-        return results
+        return await one_by_one(tx, items, self._change)
 
     async def _change(self, tx: Transaction, item: ProfileChange) -> Concerned:
         row = await profile_with(tx.conn, item.id)
@@ -111,7 +91,7 @@ class ChangeProfiles:
         if name != row.name:
             if item.id == DEFAULT:
                 raise Conflict("The default profile keeps its name.", field="name")
-            await _refuse_double(tx, name, item.id)
+            await refuse_double(tx, profiles, "profile", name, but=item.id)
         await tx.conn.execute(
             sa.update(profiles)
             .where(profiles.c.id == item.id)
@@ -136,15 +116,7 @@ class DeleteProfiles:
 
     async def apply(self, tx: Transaction, items: Sequence[ProfileDeletion]) -> Sequence[Exception | None]:
         """Delete each; `NotFound`, or `Conflict` for the default one and one that is in use."""
-        results: list[Exception | None] = []
-        for item in items:
-            try:
-                await self._delete(tx, item)
-            except OutriderError as error:
-                results.append(error)
-            else:
-                results.append(None)
-        return results
+        return await one_by_one(tx, items, self._delete)
 
     async def _delete(self, tx: Transaction, item: ProfileDeletion) -> None:
         row = await profile_with(tx.conn, item.id)

@@ -5,12 +5,14 @@ from collections.abc import Sequence
 import msgspec
 import sqlalchemy as sa
 
+from outrider.center.groups.names import refuse_double
 from outrider.center.groups.rows import group_with, ids_in_groups, profile_with
 from outrider.center.groups.sorting import sort_group
+from outrider.center.store.one_by_one import one_by_one
 from outrider.center.store.schema import agents, group_members, groups
 from outrider.center.store.writer import Transaction
 from outrider.domain.actors import Actor
-from outrider.domain.errors import Conflict, NotFound, OutriderError
+from outrider.domain.errors import NotFound, OutriderError
 from outrider.domain.ids import AgentId, GroupId
 
 Concerned = frozenset[AgentId]
@@ -54,12 +56,6 @@ class Membership(msgspec.Struct, frozen=True, kw_only=True):
     by: Actor
 
 
-async def _refuse_double(tx: Transaction, name: str, but: str) -> None:
-    found = await tx.conn.execute(sa.select(groups.c.id).where(groups.c.name == name, groups.c.id != but))
-    if found.first() is not None:
-        raise Conflict(f"There is a group {name!r} already; choose another name.", field="name")
-
-
 class MakeGroups:
     """Make groups, with the agents that their rules take in."""
 
@@ -68,16 +64,10 @@ class MakeGroups:
 
     async def apply(self, tx: Transaction, items: Sequence[NewGroup]) -> Sequence[Concerned | Exception]:
         """Insert each; `Conflict` for a name that is taken, `NotFound` for a profile that is not there."""
-        results: list[Concerned | Exception] = []
-        for item in items:
-            try:
-                results.append(await self._make(tx, item))
-            except OutriderError as error:
-                results.append(error)
-        return results
+        return await one_by_one(tx, items, self._make)
 
     async def _make(self, tx: Transaction, item: NewGroup) -> Concerned:
-        await _refuse_double(tx, item.name, "")
+        await refuse_double(tx, groups, "group", item.name)
         if item.profile_id is not None:
             await profile_with(tx.conn, item.profile_id)
         said = {
@@ -101,13 +91,7 @@ class ChangeGroups:
 
     async def apply(self, tx: Transaction, items: Sequence[GroupChange]) -> Sequence[Concerned | Exception]:
         """Change each; `NotFound` or `Conflict` for one that can't be."""
-        results: list[Concerned | Exception] = []
-        for item in items:
-            try:
-                results.append(await self._change(tx, item))
-            except OutriderError as error:
-                results.append(error)
-        return results
+        return await one_by_one(tx, items, self._change)
 
     async def _change(self, tx: Transaction, item: GroupChange) -> Concerned:
         row = await group_with(tx.conn, item.id)
@@ -125,7 +109,7 @@ class ChangeGroups:
         if not values:
             return frozenset()
         if isinstance(item.name, str):
-            await _refuse_double(tx, item.name, item.id)
+            await refuse_double(tx, groups, "group", item.name, but=item.id)
         if isinstance(item.profile_id, str):
             await profile_with(tx.conn, item.profile_id)
         await tx.conn.execute(sa.update(groups).where(groups.c.id == item.id).values(**values))
@@ -169,13 +153,7 @@ class SetMembers:
 
     async def apply(self, tx: Transaction, items: Sequence[Membership]) -> Sequence[Concerned | Exception]:
         """Write each; `NotFound` for a group or an agent that is gone."""
-        results: list[Concerned | Exception] = []
-        for item in items:
-            try:
-                results.append(await self._set(tx, item))
-            except OutriderError as error:
-                results.append(error)
-        return results
+        return await one_by_one(tx, items, self._set)
 
     async def _set(self, tx: Transaction, item: Membership) -> Concerned:
         row = await group_with(tx.conn, item.id)

@@ -7,6 +7,7 @@ import msgspec
 import sqlalchemy as sa
 
 from outrider.center.schedules.rows import SCHEDULE, FiringRow, ScheduleRow, schedule_with
+from outrider.center.store.one_by_one import one_by_one
 from outrider.center.store.rows import as_struct
 from outrider.center.store.schema import firings, schedules, users
 from outrider.center.store.writer import Transaction
@@ -107,15 +108,7 @@ class MakeSchedules:
 
     async def apply(self, tx: Transaction, items: Sequence[NewSchedule]) -> Sequence[Exception | None]:
         """Insert each; an `InvalidSchedule` for one whose time is over."""
-        results: list[Exception | None] = []
-        for item in items:
-            try:
-                await self._make(tx, item)
-            except OutriderError as error:
-                results.append(error)
-            else:
-                results.append(None)
-        return results
+        return await one_by_one(tx, items, self._make)
 
     async def _make(self, tx: Transaction, item: NewSchedule) -> None:
         when = settled(item.when, now=tx.now)
@@ -146,15 +139,7 @@ class ChangeSchedules:
 
     async def apply(self, tx: Transaction, items: Sequence[Change]) -> Sequence[Exception | None]:
         """Change each; `NotFound`, `Forbidden` or `InvalidSchedule` for one that can't be."""
-        results: list[Exception | None] = []
-        for item in items:
-            try:
-                await self._change(tx, item)
-            except OutriderError as error:
-                results.append(error)
-            else:
-                results.append(None)
-        return results
+        return await one_by_one(tx, items, self._change)
 
     async def _change(self, tx: Transaction, item: Change) -> None:
         row = await schedule_with(tx.conn, item.id)
