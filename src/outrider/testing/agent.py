@@ -68,6 +68,10 @@ class AgentProcess:
         """What the daemon has logged so far."""
         return "".join(self._lines)
 
+    def forget_log(self) -> None:
+        """Forget what was logged, so that `logged` waits for what comes."""
+        self._lines.clear()
+
     async def logged(self, text: str) -> None:
         """Return once the daemon has logged `text`. Raises TimeoutError."""
         async with asyncio.timeout(_LOG_SECONDS), self._logged:
