@@ -22,11 +22,13 @@ from outrider.agent.announce import (
     ConnectedAnnouncement,
     notify_systemd,
 )
+from outrider.agent.captures_place import place_captures
 from outrider.agent.center_time import CenterTime
 from outrider.agent.configuration import Configuration
 from outrider.agent.configuration_checks import host_checks
 from outrider.agent.connection import Connection, Standing
 from outrider.agent.contact import Contact
+from outrider.agent.effects import wait_for_restart
 from outrider.agent.enrol import Enroller
 from outrider.agent.enrolment_record import read_record
 from outrider.agent.folder import AgentFolder, FolderInUse, FolderLock
@@ -66,7 +68,7 @@ from outrider.agent.storage import Storage, gibibytes
 from outrider.agent.tags import AgentTags
 from outrider.agent.trial import TrialWatch, note_last_words
 from outrider.domain.connection_states import ConnectionState
-from outrider.domain.edge_config import CONTROLLER_URL, DISK_LIMIT, NETWORK_ADAPTER
+from outrider.domain.edge_config import CONTROLLER_URL, DISK_DIRECTORY, DISK_LIMIT, NETWORK_ADAPTER
 from outrider.domain.places import AGENT
 from outrider.engines.logs.journalctl import Journal
 from outrider.engines.telemetry.cards import has_network
@@ -167,6 +169,7 @@ class Daemon:
         configuration = Configuration.load(
             folder.configuration, check=host_checks(allow_plain=settings.allow_plain_http)
         )
+        captures = place_captures(folder.captures, configuration.of(DISK_DIRECTORY))
         place = settings.link_place
         self._incoming = None if place is None else Incoming(*place, clock=clock)
         inward = None if self._incoming is None else Inward(self._incoming, folder.path)
@@ -202,7 +205,7 @@ class Daemon:
             trial=TrialWatch(installation, connection, make_way=self.restarter.ask, clock=clock),
             center_time=center_time,
             storage=Storage(
-                [folder.path],
+                [folder.path] if captures == folder.captures else [folder.path, captures],
                 limit=lambda: gibibytes(configuration.of(DISK_LIMIT)),
                 clock=clock,
             ),
@@ -214,6 +217,7 @@ class Daemon:
         )
         self._member = Member(self._ground, [] if baton is None else baton.commands)
         self._log_target = LogTarget(settings, configuration)
+        wait_for_restart(DISK_DIRECTORY, configuration, self._ground.restart_required)
         self.parent_fd: int | None = None
 
     async def run(self) -> int:

@@ -9,6 +9,7 @@ from outrider.agent.configuration import Configuration
 from outrider.agent.enrolment_record import EnrolmentRecord
 from outrider.agent.link import Link
 from outrider.agent.membership import Membership
+from outrider.agent.restart_required import RestartRequired
 from outrider.domain.edge_config import (
     CERT_DIRECTORY,
     CONTROLLER_URL,
@@ -17,6 +18,7 @@ from outrider.domain.edge_config import (
     MEMORY_LIMIT,
     NETWORK_ADAPTER,
     STATUS_FREQUENCY,
+    Option,
 )
 from outrider.domain.errors import OutriderError
 from outrider.engines.commands.cgroups import TaskCgroups
@@ -40,6 +42,20 @@ def way_to(record: EnrolmentRecord, configuration: Configuration) -> Way:
         source="" if card == DYNAMIC else address_of(card),
         authorities=configuration.of(CERT_DIRECTORY),
     )
+
+
+def wait_for_restart(option: Option[str], configuration: Configuration, required: RestartRequired) -> None:
+    """Have a restart asked for whenever `option` is another than it is now, at the start."""
+    at_start = configuration.of(option)
+
+    def note(names: frozenset[str]) -> None:
+        if option.name in names:
+            if configuration.of(option) == at_start:
+                required.no_longer(option.name)
+            else:
+                required.because(option.name)
+
+    configuration.observe(note)
 
 
 class Effects:

@@ -32,7 +32,9 @@ class AgentFolder:
     def make(self) -> None:
         """Make what is missing, open to the owner alone. Raises OSError."""
         for folder in (self.path, self.captures, self.scratch):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # The output may be kept elsewhere, on a disk that is not there just now.
+            if not folder.is_symlink():
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.path.chmod(0o700)
 
 
