@@ -24,5 +24,7 @@ async def test_a_host_is_brought_online_and_told_twice_nothing_changes(
     assert (again["agent_id"], again["key"], again["changed"]) == (done["agent_id"], "", False)
     deployments = await bare_api.get("/api/deployments?limit=2")
     assert [each["state"] for each in deployments] == ["deployed", "deployed"]
+    told = [note["detail"] for note in deployments[1]["steps"]]
+    assert any("does not come back by itself when the host starts" in each for each in told)
     keys = [each for each in await bare_api.get("/api/enrolment-keys") if each["label"] == "deploy db-01"]
     assert all(key["revoked"] or key["used"] == key["uses"] for key in keys)

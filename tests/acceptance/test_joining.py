@@ -43,6 +43,7 @@ async def test_a_line_brings_a_host_online_and_takes_it_away(
     line = await new_line(bare_api, form)
     first = await bare_host.run("sh", "-c", line)
     assert first.code == 0, first.said
+    assert "does not come back by itself when the host starts" in first.stdout
     agent = await _agent(bare_api, bare_host)
     assert (agent["status"], agent["hostname"]) == ("online", "bare")
     printed = await _does(bare_api, agent["id"], "id -un; hostname; outrider version")
