@@ -138,6 +138,8 @@ class Fleet:
         self.center = Center(folder / "center", http)
         self.hosts: list[Host] = []
         self.sent: dict[str, Sent] = {}
+        self.hosts_wait = False
+        """Whether hosts that are added wait for the center to dial them."""
         self._stack = stack
 
     @property
@@ -169,6 +171,8 @@ class Fleet:
         **settings: str,
     ) -> Host:
         """Enrol and connect another host, through a proxy if one is given."""
+        if self.hosts_wait:
+            return await self.add_waiting_host(name, proxy=proxy, prefix=prefix, **settings)
         host = self.new_host(
             name,
             prefix=prefix,
@@ -178,6 +182,30 @@ class Fleet:
         )
         await host.start()
         return host
+
+    async def add_waiting_host(
+        self, name: str, *, proxy: Proxy | None = None, prefix: Sequence[str] = (), **settings: str
+    ) -> Host:
+        """Enrol and connect a host that the center dials, through a proxy if one is given."""
+        port = free_port()
+        host = self.new_host(
+            name,
+            prefix=prefix,
+            center_url=self.url(tls=True),
+            enrolment_key=await self.api.new_key(),
+            link_listen=f"127.0.0.1:{port}",
+            **settings,
+        )
+        if proxy is not None:
+            proxy.lead_to(port)
+        await self.dial(proxy.port if proxy else port)
+        await host.start()
+        return host
+
+    async def dial(self, port: int) -> dict[str, Any]:
+        """Have the center dial a port of this machine."""
+        answer: dict[str, Any] = await self.api.call("POST", "/dials", {"address": f"127.0.0.1:{port}"})
+        return answer
 
     async def add_hosts(self, count: int) -> list[Host]:
         """Enrol and connect several hosts at the same time."""
