@@ -7,6 +7,7 @@ from bench import (
     bundle_size,
     cli,
     command_round_trip,
+    control_socket,
     deploy,
     fan_out,
     file_transfer,
@@ -28,6 +29,7 @@ sys.exit(
             for each in (
                 cli,
                 command_round_trip,
+                control_socket,
                 fan_out,
                 target_preview,
                 groups,

@@ -74,20 +74,13 @@ class MicroserviceService:
         name, size = parse_microservice_id(microservice), check_config(config)
         new = NewConfig(agent_id=AgentId(agent_id), id=name, config=config, bytes=size, by=by)
         try:
-            has_changed = await self._store.writer.submit(STORE_CONFIGS, new)
+            stored = await self._store.writer.submit(STORE_CONFIGS, new)
         except Unavailable as error:
             self._tell_if_unsure(error, new.agent_id, name)
             raise
-        if has_changed:
+        if stored.has_changed:
             self._telling.changed(new.agent_id, name)
-        shown = await self.config(agent_id, name)
-        return MicroserviceView(
-            id=shown.id,
-            bytes=shown.bytes,
-            created=shown.created,
-            changed=shown.changed,
-            changed_by=shown.changed_by,
-        )
+        return _view(stored.row)
 
     async def remove(self, agent_id: str, microservice: str, *, by: Actor) -> None:
         """Remove a microservice with its configuration, and tell its agent. Raises `NotFound`."""

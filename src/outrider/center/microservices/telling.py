@@ -31,6 +31,8 @@ log = logs.get(__name__)
 
 _AT_ONCE: Final = 200
 _AGAIN: Final = 1.0
+_FEW: Final = 4
+"""For how many agents a look is quicker than the way to a reader's thread."""
 _TEXT_BYTES: Final = 256 * 1024
 """Of texts in one message: a frame holds 1 MiB. What is left out the agent misses, and asks for."""
 _UNSAID: Final = "unsaid"
@@ -80,7 +82,7 @@ class ConfigTelling:
     async def answer_to(self, agent_id: AgentId, held: ConfigsHeld) -> Configs | None:
         """Answer an agent that reports without a link; None when there is nothing to tell."""
         due = _Due(texts=dict.fromkeys(held.wanted), held=None if held.wanted else held.digest)
-        return (await self._store.trip(lambda conn: _look(conn, {agent_id: due}))).get(agent_id)
+        return (await self._look_for({agent_id: due})).get(agent_id)
 
     async def serve(self, ready: Ready) -> None:
         """Tell what is due until stopped."""
@@ -90,6 +92,12 @@ class ConfigTelling:
             self._is_due.clear()
             while self._due:
                 await self._tell_some()
+
+    async def _look_for(self, due: Mapping[AgentId, _Due]) -> dict[AgentId, Configs]:
+        if len(due) > _FEW:
+            return await self._store.trip(lambda conn: _look(conn, due))
+        async with self._store.read() as conn:
+            return await _look(conn, due)
 
     def _due_to(self, agent_id: AgentId) -> _Due:
         self._is_due.set()
@@ -103,7 +111,7 @@ class ConfigTelling:
             if self._hub.get(agent_id) is not None:
                 some[agent_id] = due
         try:
-            answers = await self._store.trip(lambda conn: _look(conn, some))
+            answers = await self._look_for(some)
         except Unavailable as error:
             log.warning("agents wait for their configurations", reason=error.detail)
             for agent_id, due in some.items():
