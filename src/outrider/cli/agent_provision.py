@@ -24,7 +24,13 @@ class NotTakenIn(OutriderError):
 
 
 def provision(
-    key: Annotated[str, Parameter(help="An enrolment key of the center; - reads it from standard input.")],
+    key: Annotated[
+        str,
+        Parameter(
+            help="An enrolment key of the center; - reads it from standard input.",
+            allow_leading_hyphen=True,
+        ),
+    ],
     /,
     *,
     as_json: AsJson = False,
