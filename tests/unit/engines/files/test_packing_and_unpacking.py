@@ -250,12 +250,12 @@ def _sparse_map(*numbers: int, stored: bytes = b"", real: int = 0) -> bytes:
 @pytest.mark.parametrize(
     "archive",
     [
-        _sparse_map(1, 0, 5000, stored=b"x" * 10, real=5000),  # takes in what follows
-        _sparse_map(2, 0, 10, 5, 10, stored=b"x" * 20, real=100),  # overlaps
-        _sparse_map(1, -5, 5, stored=b"x" * 5, real=5),
-        _sparse_map(1, 5, -5, stored=b"x" * 5, real=5),
-        _sparse_map(1, 0, 100, stored=b"x" * 100, real=5),  # beyond its own end
-        _sparse_map(10**6, 0, 1),
+        pytest.param(_sparse_map(1, 0, 5000, stored=b"x" * 10, real=5000), id="takes in what follows"),
+        pytest.param(_sparse_map(2, 0, 10, 5, 10, stored=b"x" * 20, real=100), id="overlaps"),
+        pytest.param(_sparse_map(1, -5, 5, stored=b"x" * 5, real=5), id="begins before its begin"),
+        pytest.param(_sparse_map(1, 5, -5, stored=b"x" * 5, real=5), id="less than nothing"),
+        pytest.param(_sparse_map(1, 0, 100, stored=b"x" * 100, real=5), id="beyond its own end"),
+        pytest.param(_sparse_map(10**6, 0, 1), id="a million pieces"),
     ],
 )
 def test_broken_maps_of_holes_are_refused(tmp_path: Path, archive: bytes) -> None:
