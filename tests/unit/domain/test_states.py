@@ -132,3 +132,17 @@ def test_a_hosts_status(approval: str, *, link_open: bool, heard: bool, status: 
     """Approval comes first; then online is a link or a recent report."""
     found = status_of(Approval(approval), link_open=link_open, heard_recently=heard)
     assert found is HostStatus(status)
+
+
+def test_every_connection_state_is_reached_and_leads_to_a_connection() -> None:
+    """From the first state each of the eight can come about, and from each an agent can be connected again."""
+
+    def reached_from(start: ConnectionState) -> set[ConnectionState]:
+        found, new = {start}, {start}
+        while new:
+            new = {after for state in new for after in CONNECTION.after(state)} - found
+            found |= new
+        return found
+
+    assert reached_from(ConnectionState.NOT_CONFIGURED) == set(ConnectionState)
+    assert all(ConnectionState.CONNECTED in reached_from(state) for state in ConnectionState)
