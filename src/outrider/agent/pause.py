@@ -45,11 +45,13 @@ class Pause:
     def pause(self, timer: float | None = None) -> None:
         """Pause for `timer` seconds, or until told otherwise; a timer set before counts no more."""
         self._until = None if timer is None else self._clock.monotonic() + timer
+        log.info("paused", for_seconds=timer)
         self._enter(paused=True)
 
     def resume(self) -> None:
         """Go on."""
         self._until = None
+        log.info("resumed")
         self._enter(paused=False)
 
     async def serve(self, ready: Ready) -> None:
@@ -72,7 +74,6 @@ class Pause:
         if paused is self._paused:
             return
         self._paused = paused
-        log.info("paused" if paused else "resumed", for_seconds=self.left)
         self.turns += 1
         self._turned.set()
         self._turned = asyncio.Event()

@@ -61,7 +61,8 @@ class MachineOfOne:
     def agent_environ(self) -> dict[str, str]:
         """The agent's environment: the way to the center, and none of the center's secrets."""
         only_center = config.variables(CenterSettings) - config.variables(AgentSettings)
-        environ = self._without(only_center | {"OUTRIDER_ENROLMENT_KEY"})
+        environ = {"OUTRIDER_CLIENT_API_ENABLED": "true"}
+        environ |= self._without(only_center | {"OUTRIDER_ENROLMENT_KEY"})
         environ["OUTRIDER_HOME"] = str(self._home)
         if self._center is not None:
             environ["OUTRIDER_CENTER_URL"] = self._center.url

@@ -38,10 +38,18 @@ def test_each_daemon_gets_the_folder_and_its_own_settings() -> None:
     }
     assert machine.agent_environ() == {
         "PATH": "/bin",
+        "OUTRIDER_CLIENT_API_ENABLED": "true",
         "OUTRIDER_MAX_PARALLEL": "3",
         "OUTRIDER_LOG_LEVEL": "warning",
         "OUTRIDER_HOME": "/srv/outrider",
     }
+
+
+def test_its_agent_serves_the_client_api_unless_that_is_unwanted() -> None:
+    """On by itself on a machine of one; the environment may say otherwise."""
+    assert MachineOfOne(HOME, {}, print).agent_environ()["OUTRIDER_CLIENT_API_ENABLED"] == "true"
+    unwanted = MachineOfOne(HOME, {"OUTRIDER_CLIENT_API_ENABLED": "false"}, print)
+    assert unwanted.agent_environ()["OUTRIDER_CLIENT_API_ENABLED"] == "false"
 
 
 def test_a_log_level_that_was_asked_for_stays() -> None:
