@@ -11,7 +11,8 @@ from outrider.domain.job_runs import ALLOWED, JobKind, RunStatus, status_of
 _SEED = {
     JobKind.SYNC: "no peers|syncing|synced",
     JobKind.TRANSFER: "invalid state|no peers|waiting for files from source|downloading|seeding|"
-    "cleaning up destination folder|waiting for scheduled script|executing pre-indexing script|executing post-download script|"
+    "cleaning up destination folder|waiting for scheduled script|"
+    "executing pre-indexing script|executing post-download script|"
     "executing complete script|archiving script logs|successfully finished|expired",
     JobKind.SCRIPT: "expired|successfully finished|executing script",
 }
