@@ -135,7 +135,7 @@ def test_a_hosts_status(approval: str, *, link_open: bool, heard: bool, status: 
 
 
 def test_every_connection_state_is_reached_and_leads_to_a_connection() -> None:
-    """From the first state each of the eight can come about, and from each an agent can be connected again."""
+    """From the first state each of the eight can come about, and from each a connection."""
 
     def reached_from(start: ConnectionState) -> set[ConnectionState]:
         found, new = {start}, {start}
