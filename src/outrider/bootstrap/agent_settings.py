@@ -26,9 +26,11 @@ TEXTS: Final = (
     "log_level",
     "log_format",
     "log_file",
+    "link_listen",
 )
-NUMBERS: Final = ("max_parallel",)
-FLAGS: Final = ("allow_plain_http",)
+LISTS: Final = ("edge_api_listen",)
+NUMBERS: Final = ("max_parallel", "client_api_port")
+FLAGS: Final = ("allow_plain_http", "client_api_enabled")
 _PREFIX: Final = "OUTRIDER_"
 _TRUE: Final = frozenset({"1", "true", "yes", "on"})
 _HEAD: Final = "# Settings of this host's agent: `outrider agent` reads them at its start.\n"
@@ -51,7 +53,7 @@ def read(path: Path) -> dict[str, Any]:
 def of_variables(environ: Mapping[str, str]) -> dict[str, Any]:
     """What an agent with these variables was told by them. Raises SettingsBroken."""
     told: dict[str, Any] = {}
-    for name in (*TEXTS, *NUMBERS, *FLAGS):
+    for name in (*TEXTS, *LISTS, *NUMBERS, *FLAGS):
         text = environ.get(_PREFIX + name.upper())
         if text is None:
             continue
@@ -59,6 +61,8 @@ def of_variables(environ: Mapping[str, str]) -> dict[str, Any]:
             if not text.strip().isdecimal():
                 raise SettingsBroken(f"{_PREFIX}{name.upper()} is no number")
             told[name] = int(text)
+        elif name in LISTS:
+            told[name] = [item.strip() for item in text.split(",") if item.strip()]
         elif name in FLAGS:
             told[name] = text.strip().lower() in _TRUE
         else:

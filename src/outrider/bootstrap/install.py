@@ -32,7 +32,7 @@ from outrider.bootstrap import (
 from outrider.bootstrap.center import CenterFault
 from outrider.bootstrap.changes import Changes
 from outrider.bootstrap.layout import SERVICE_KEEPER, Installed, write_installed
-from outrider.bootstrap.removal import remove_program
+from outrider.bootstrap.removal import remove_edge_key, remove_program
 from outrider.bootstrap.request import BadRequest, Request
 from outrider.bootstrap.steps import Report, StepFailed
 from outrider.bootstrap.unpack import BadArchive
@@ -230,6 +230,8 @@ class _Run:
         changes.folder(layout.home, 0o700)
         if not layout.agent.exists():
             changes.tree(layout.agent)
+        if not layout.edge_key.exists():
+            changes.clean_up_with(f"show {layout.edge_key}", lambda: remove_edge_key(layout))
         for log in (layout.log, layout.keeper_log):
             if not log.exists():
                 changes.clean_up_with(f"log to {log}", _unlinking(log))

@@ -14,6 +14,7 @@ UNIT: Final = "outrider-agent.service"
 SERVICE_SYSTEMD: Final = "systemd"
 SERVICE_KEEPER: Final = "keeper"
 _AGENT: Final = "agent"
+_EDGE_KEY: Final = Path("/etc/iofog-agent/local-api")
 _FORMAT: Final = 1
 
 
@@ -36,6 +37,8 @@ class Layout:
     settings: Path = Path("/etc/outrider/agent.toml")
     shim: Path = Path("/usr/local/bin/outrider")
     unit: Path = Path("/etc/systemd/system") / UNIT
+    edge_key: Path = _EDGE_KEY
+    """Where the agent shows the key of its edge API to programs of the original agent."""
 
     @classmethod
     def under(cls, root: Path, *, prefix: Path = DEFAULT_PREFIX, home: Path = DEFAULT_HOME) -> Layout:
@@ -47,6 +50,7 @@ class Layout:
             settings=_beneath(root, usual.settings),
             shim=_beneath(root, usual.shim),
             unit=_beneath(root, usual.unit),
+            edge_key=_beneath(root, usual.edge_key),
         )
 
     @property
@@ -119,6 +123,11 @@ class Layout:
         return self.agent / "enrolment.json"
 
     @property
+    def own_edge_key(self) -> Path:
+        """The agent's own file of the key of its edge API."""
+        return self.agent / "local-api"
+
+    @property
     def center_ca(self) -> Path:
         """The certificate authorities that the agent trusts; missing where it trusts the system's."""
         return self.agent / "center-ca.pem"
@@ -173,6 +182,7 @@ def write_installed(installed: Installed) -> bytes:
         "settings": str(layout.settings),
         "shim": str(layout.shim),
         "unit": str(layout.unit),
+        "edge_key": str(layout.edge_key),
         "folders": [str(folder) for folder in installed.folders],
         "replaced_unit": installed.replaced_unit,
     }
@@ -193,6 +203,8 @@ def read_installed(prefix: Path) -> Installed:
                 settings=Path(record["settings"]),
                 shim=Path(record["shim"]),
                 unit=Path(record["unit"]),
+                # An older install did not know of it.
+                edge_key=Path(record.get("edge_key", _EDGE_KEY)),
             ),
             service=record["service"],
             whole=record["whole"],

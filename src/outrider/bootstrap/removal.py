@@ -59,6 +59,20 @@ def remove_settings(layout: Layout) -> None:
     remove_if_empty([layout.settings.parent])
 
 
+def remove_edge_key(layout: Layout) -> None:
+    """Remove the key that the agent shows to other programs, if it is this agent's. Raises OSError.
+
+    That is told by the agent's own file of it: before its data are removed.
+    """
+    try:
+        is_this = layout.edge_key.read_bytes() == layout.own_edge_key.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    if is_this:
+        layout.edge_key.unlink()
+        remove_if_empty([layout.edge_key.parent])
+
+
 def remove_data(layout: Layout) -> None:
     """Remove the agent's data and logs, and the data folder if nothing else is in it. Raises OSError."""
     if layout.agent.exists():

@@ -64,6 +64,7 @@ def _uninstall(installed: Installed, out: _Out, *, keep_data: bool) -> int:
         ("the service", runner.remove),
         ("the command line", lambda: removal.remove_shim(layout)),
         ("the settings", lambda: removal.remove_settings(layout)),
+        ("the key of the edge API", lambda: removal.remove_edge_key(layout)),
     ]
     if not keep_data:
         parts.append(("the data", lambda: removal.remove_data(layout)))

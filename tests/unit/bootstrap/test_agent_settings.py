@@ -16,8 +16,14 @@ from outrider.bootstrap.agent_settings import SettingsBroken
 def test_they_are_those_of_the_agent() -> None:
     """Each setting of the agent is known here by its kind: else it would be lost when one is adopted."""
     kinds = {field.encode_name: field.type for field in msgspec.structs.fields(AgentSettings)}
-    known = {*agent_settings.TEXTS, *agent_settings.NUMBERS, *agent_settings.FLAGS}
+    known = {
+        *agent_settings.TEXTS,
+        *agent_settings.LISTS,
+        *agent_settings.NUMBERS,
+        *agent_settings.FLAGS,
+    }
     assert known == kinds.keys()
+    assert all("tuple" in str(kinds[name]) for name in agent_settings.LISTS)
     assert all("int" in str(kinds[name]) for name in agent_settings.NUMBERS)
     assert all("bool" in str(kinds[name]) for name in agent_settings.FLAGS)
 
@@ -64,10 +70,17 @@ def test_variables_become_settings() -> None:
             "OUTRIDER_MAX_PARALLEL": "4",
             "OUTRIDER_ALLOW_PLAIN_HTTP": "True",
             "OUTRIDER_LOG_LEVEL": "debug",
+            "OUTRIDER_EDGE_API_LISTEN": "127.0.0.1:1, [::1]:1",
             "OUTRIDER_RESTART_FD": "7",
             "PATH": "/bin",
         }
     )
-    assert told == {"home": "/srv/agent", "max_parallel": 4, "allow_plain_http": True, "log_level": "debug"}
+    assert told == {
+        "home": "/srv/agent",
+        "max_parallel": 4,
+        "allow_plain_http": True,
+        "log_level": "debug",
+        "edge_api_listen": ["127.0.0.1:1", "[::1]:1"],
+    }
     with pytest.raises(SettingsBroken, match="MAX_PARALLEL"):
         agent_settings.of_variables({"OUTRIDER_MAX_PARALLEL": "many"})

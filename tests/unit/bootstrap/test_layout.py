@@ -1,5 +1,6 @@
 """Where an installation lies, and the record of it."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -41,7 +42,7 @@ def test_the_usual_places() -> None:
 def test_under_another_root(tmp_path: Path) -> None:
     """Every place moves along."""
     layout = Layout.under(tmp_path, home=Path("/srv/data"))
-    places = (layout.prefix, layout.home, layout.settings, layout.shim, layout.unit)
+    places = (layout.prefix, layout.home, layout.settings, layout.shim, layout.unit, layout.edge_key)
     assert all(place.is_relative_to(tmp_path) for place in places)
     assert layout.home == tmp_path / "srv/data"
 
@@ -51,6 +52,15 @@ def test_a_record_reads_back(tmp_path: Path) -> None:
     installed = _installed(tmp_path)
     installed.layout.installed.write_bytes(write_installed(installed))
     assert read_installed(installed.layout.prefix) == installed
+
+
+def test_a_record_of_an_older_install(tmp_path: Path) -> None:
+    """What it did not know of has its usual place."""
+    installed = _installed(tmp_path)
+    record = json.loads(write_installed(installed))
+    del record["edge_key"]
+    installed.layout.installed.write_text(json.dumps(record))
+    assert read_installed(installed.layout.prefix).layout.edge_key == Layout().edge_key
 
 
 def test_there_is_none(tmp_path: Path) -> None:

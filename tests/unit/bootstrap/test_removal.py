@@ -23,6 +23,7 @@ def layout(tmp_path: Path) -> Layout:
         layout.versions_lock,
         layout.prefix / ".installed.json.0123.tmp",
         layout.enrolment,
+        layout.own_edge_key,
         layout.log,
         layout.log.with_name("agent.log.1"),
         layout.keeper_log,
@@ -32,8 +33,9 @@ def layout(tmp_path: Path) -> Layout:
     for link in (layout.current, layout.previous):
         link.symlink_to("versions/1")
     layout.launcher.write_bytes(scripts.launcher(layout))
-    for made in (layout.settings, layout.shim):
+    for made in (layout.settings, layout.shim, layout.edge_key):
         made.parent.mkdir(parents=True)
+    layout.edge_key.write_bytes(b"")
     layout.settings.write_bytes(b"")
     layout.shim.write_bytes(scripts.shim(layout))
     return layout
@@ -43,9 +45,10 @@ def test_nothing_of_ours_is_left(layout: Layout) -> None:
     """Not the prefix, not the data folder, not the settings' folder."""
     removal.remove_shim(layout)
     removal.remove_settings(layout)
+    removal.remove_edge_key(layout)
     removal.remove_data(layout)
     removal.remove_program(layout)
-    for gone in (layout.prefix, layout.home, layout.settings.parent, layout.shim):
+    for gone in (layout.prefix, layout.home, layout.settings.parent, layout.shim, layout.edge_key.parent):
         assert not gone.exists()
     assert layout.shim.parent.exists()
     removal.remove_program(layout)
@@ -81,3 +84,13 @@ def test_a_link_instead_of_a_folder_leads_nowhere(layout: Layout, tmp_path: Path
     removal.remove_program(layout)
     assert (precious / "file").exists()
     assert not layout.prefix.exists()
+
+
+def test_the_edge_key_of_another_agent_stays(layout: Layout) -> None:
+    """One that is not this agent's, or that can't be told to be."""
+    layout.edge_key.write_bytes(b"another")
+    removal.remove_edge_key(layout)
+    assert layout.edge_key.exists()
+    layout.own_edge_key.unlink()
+    removal.remove_edge_key(layout)
+    assert layout.edge_key.exists()
