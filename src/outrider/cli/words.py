@@ -22,6 +22,7 @@ WORDS: Final[tuple[Word, ...]] = (
     Word("tag", "outrider.cli.tag", "Add and remove an agent's tags."),
     Word("groups", "outrider.cli.groups", "Sets of agents, sorted by rules or by hand."),
     Word("profiles", "outrider.cli.profiles", "Settings that agents get from their groups."),
+    Word("microservices", "outrider.cli.microservices", "Configurations of hosts' containers."),
     Word("targets", "outrider.cli.targets", "Show whom a target expression means."),
     Word("exec", "outrider.cli.exec", "Run a shell line on one host or on many, and see its output live."),
     Word("shell", "outrider.cli.shell", "Open a terminal on a host."),

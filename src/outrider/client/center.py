@@ -21,6 +21,7 @@ from outrider.client.files import Files
 from outrider.client.fleet import Fleet
 from outrider.client.groups import Groups
 from outrider.client.logs import Logs
+from outrider.client.microservices import Microservices
 from outrider.client.schedules import Schedules
 from outrider.client.telemetry import Telemetry
 from outrider.client.terminals import Terminals
@@ -37,6 +38,7 @@ class AsyncCenter(
     Access,
     Fleet,
     Groups,
+    Microservices,
     Commands,
     Deployments,
     Dials,

@@ -18,6 +18,7 @@ from outrider.client.waiting.files import WaitingFiles
 from outrider.client.waiting.fleet import WaitingFleet
 from outrider.client.waiting.groups import WaitingGroups
 from outrider.client.waiting.logs import WaitingLogs
+from outrider.client.waiting.microservices import WaitingMicroservices
 from outrider.client.waiting.schedules import WaitingSchedules
 from outrider.client.waiting.telemetry import WaitingTelemetry
 from outrider.client.waiting.terminals import WaitingTerminals
@@ -34,6 +35,7 @@ class Center(
     WaitingAccess,
     WaitingFleet,
     WaitingGroups,
+    WaitingMicroservices,
     WaitingCommands,
     WaitingDeployments,
     WaitingDials,

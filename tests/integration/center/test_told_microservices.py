@@ -1,19 +1,22 @@
 """Microservices between the real center and the real agent: whatever breaks, both sides have the same."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+import websockets
 from aiohttp import web
 
 from outrider.agent.microservices import Microservices
 from outrider.testing.agent import AgentProcess
-from tests.fixtures.api import Api
+from tests.fixtures.api import PATIENCE, Api
 from tests.fixtures.center import own_center
-from tests.fixtures.terminals import eventually, real_host
+from tests.fixtures.edge import edge_port
+from tests.fixtures.terminals import eventually, online, real_host
 
 
 async def _set(api: Api, agent_id: str, name: str, config: str) -> None:
@@ -72,6 +75,58 @@ async def test_a_deleted_agent_keeps_none(tmp_path: Path) -> None:
         await _host_has(agent, a="1")
         await own.api.ask("DELETE", f"/api/agents/{agent_id}")
         await _host_has(agent)
+
+
+def _serving_agent(api: Api, folder: Path, key: str) -> AgentProcess:
+    """A daemon that serves its edge API."""
+    return AgentProcess(folder, api.url, enrolment_key=key, edge_api_listen="127.0.0.1:0")
+
+
+async def _curl_config(port: int, microservice: str) -> tuple[str, str]:
+    """Read a configuration with curl; its status and what it says."""
+    process = await asyncio.create_subprocess_exec(
+        *("curl", "--silent", "--write-out", "\n%{http_code}", "--header", "Content-Type: application/json"),
+        *("--data", json.dumps({"id": microservice}), f"http://127.0.0.1:{port}/v2/config/get"),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    said, _ = await process.communicate()
+    body, _, status = said.decode().rpartition("\n")
+    return status, json.loads(body)["config"] if status == "200" else body
+
+
+async def test_a_container_is_signalled_and_reads_what_the_center_has(tmp_path: Path) -> None:
+    """From the operator's PUT to the container's eyes; so again when agent and center have restarted."""
+    home, folder = tmp_path / "center", tmp_path / "agent"
+    async with own_center(home) as own:
+        key = (await own.api.post("/api/enrolment-keys", {"approve": True}))["key"]
+        async with _serving_agent(own.api, folder, key) as agent:
+            agent_id = await online(own.api, set())
+            port = await edge_port(agent)
+            assert (await _curl_config(port, "app"))[0] == "400"
+            await _set(own.api, agent_id, "app", "1")
+            await eventually(lambda: _curl_config(port, "app"), lambda said: said == ("200", "1"))
+            async with websockets.connect(_control(port, "app")) as control:
+                await _set(own.api, agent_id, "other", "x")
+                await _set(own.api, agent_id, "app", "2")
+                assert await asyncio.wait_for(control.recv(), PATIENCE) == b"\x0c"
+                assert await _curl_config(port, "app") == ("200", "2")
+                await control.send(b"\x0b")
+                await _remove(own.api, agent_id, "app")
+                await asyncio.wait_for(control.wait_closed(), PATIENCE)
+            assert (await _curl_config(port, "app"))[0] == "400"
+    async with _serving_agent(own.api, folder, key) as agent:
+        assert await _curl_config(await edge_port(agent), "other") == ("200", "x")
+    async with own_center(home) as own, _serving_agent(own.api, folder, key) as agent:
+        await eventually(lambda: own.api.get("/api/agents"), lambda found: found[0]["status"] == "online")
+        port = await edge_port(agent)
+        async with websockets.connect(_control(port, "other")) as control:
+            await _set(own.api, agent_id, "other", "y")
+            assert await asyncio.wait_for(control.recv(), PATIENCE) == b"\x0c"
+            assert await _curl_config(port, "other") == ("200", "y")
+
+
+def _control(port: int, microservice: str) -> str:
+    return f"ws://127.0.0.1:{port}/v2/control/socket/id/{microservice}"
 
 
 @asynccontextmanager
