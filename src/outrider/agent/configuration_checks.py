@@ -2,7 +2,6 @@
 
 import os
 import socket
-import zoneinfo
 from collections.abc import Callable
 from pathlib import Path
 
@@ -70,6 +69,8 @@ def _writable_folder(text: str) -> None:
 
 
 def _time_zone(text: str) -> None:
+    import zoneinfo  # noqa: PLC0415 - few set a zone, and the daemon stays light
+
     try:
         zoneinfo.ZoneInfo(text)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:

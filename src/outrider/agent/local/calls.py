@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 from urllib.parse import unquote
 
-from aiohttp import web
-
+from outrider.agent.local import web
 from outrider.domain.errors import (
     Conflict,
     Forbidden,

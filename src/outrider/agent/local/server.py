@@ -5,8 +5,7 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Final, NamedTuple
 
-from aiohttp import web
-
+from outrider.agent.local import web
 from outrider.agent.local.calls import LocalApi
 from outrider.domain.errors import Invalid
 from outrider.kit import logs

@@ -7,8 +7,7 @@ request, parser and task are freed: they take ten times what a silent WebSocket 
 import asyncio
 from typing import Final
 
-from aiohttp import web
-
+from outrider.agent.local import web
 from outrider.domain.errors import Invalid, Unavailable
 from outrider.kit.websocket_terms import accept_key
 

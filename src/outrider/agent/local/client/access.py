@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Final
 
 import msgspec
-from aiohttp import web
 
+from outrider.agent.local import web
 from outrider.agent.local.calls import Call, Handler
 from outrider.agent.local.client.answers import as_json
 from outrider.domain.errors import Unauthenticated

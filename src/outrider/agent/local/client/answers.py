@@ -3,8 +3,8 @@
 from typing import Any, Final
 
 import msgspec
-from aiohttp import web
 
+from outrider.agent.local import web
 from outrider.agent.local.calls import Call
 from outrider.domain.errors import Invalid, OutriderError
 

@@ -3,8 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from aiohttp import web
-
+from outrider.agent.local import web
 from outrider.agent.local.calls import Call
 from outrider.agent.local.client.answers import Done, as_json, object_in
 from outrider.agent.pause import Pause

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Literal, Protocol
 
 import msgspec
-from aiohttp import web
 
+from outrider.agent.local import web
 from outrider.agent.local.calls import Call
 from outrider.agent.local.client.answers import as_json
 from outrider.domain.errors import NotFound

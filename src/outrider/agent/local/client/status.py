@@ -6,7 +6,6 @@ from typing import Final
 from urllib.parse import urlsplit
 
 import msgspec
-from aiohttp import web
 
 from outrider.agent.connection import Connection
 from outrider.agent.contact import Contact
@@ -14,6 +13,7 @@ from outrider.agent.enrolment_record import read_record
 from outrider.agent.folder import AgentFolder
 from outrider.agent.identity import keys
 from outrider.agent.identity.files import Identity, load
+from outrider.agent.local import web
 from outrider.agent.local.calls import Call
 from outrider.agent.local.client.answers import as_json
 from outrider.agent.pause import Pause

@@ -3,9 +3,9 @@
 from typing import Annotated
 
 import msgspec
-from aiohttp import web
 from msgspec import Meta
 
+from outrider.agent.local import web
 from outrider.agent.local.calls import Call
 from outrider.agent.local.client.answers import Done, as_json, object_in
 from outrider.agent.tags import AgentTags

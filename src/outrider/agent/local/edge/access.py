@@ -7,8 +7,8 @@ import hmac
 from typing import Any, Final
 
 import msgspec
-from aiohttp import web
 
+from outrider.agent.local import web
 from outrider.agent.local.calls import Call, Handler
 from outrider.domain.errors import Invalid, Unauthenticated
 

@@ -3,8 +3,7 @@
 from collections.abc import Iterable
 from typing import Final
 
-from aiohttp import web
-
+from outrider.agent.local import web
 from outrider.agent.local.calls import LOOPBACK_NAMES, LocalApi, Route, Routes
 from outrider.agent.local.server import Place
 from outrider.domain.errors import OutriderError

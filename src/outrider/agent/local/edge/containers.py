@@ -2,8 +2,7 @@
 
 from typing import Final
 
-from aiohttp import web
-
+from outrider.agent.local import web
 from outrider.agent.local.calls import Call, Route
 from outrider.agent.local.edge.access import as_json, json_object, of_json
 from outrider.agent.local.edge.control_socket import ControlSockets

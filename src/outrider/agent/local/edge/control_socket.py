@@ -8,8 +8,7 @@ import asyncio
 from collections.abc import Collection
 from typing import Final, cast
 
-from aiohttp import web
-
+from outrider.agent.local import web
 from outrider.agent.local.calls import Call
 from outrider.agent.local.edge.signals import Signal, Step
 from outrider.agent.local.upgrade import hand_over

@@ -5,11 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from aiohttp import web
-
 from outrider import __version__
 from outrider.agent.configuration import Configuration
 from outrider.agent.images import ImageStore
+from outrider.agent.local import web
 from outrider.agent.local.calls import Call, Route
 from outrider.agent.local.edge.access import as_json, json_object, keyed, of_json
 from outrider.agent.local.edge.status import StatusReader

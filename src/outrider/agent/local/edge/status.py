@@ -4,7 +4,6 @@ import datetime as dt
 import os
 import resource
 import shutil
-import zoneinfo
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -107,14 +106,19 @@ class StatusReader:
 
     def _time(self) -> str:
         name = self._configuration.of(TIME_ZONE)
-        zone: dt.tzinfo | None = None
-        if name:
-            try:
-                zone = zoneinfo.ZoneInfo(name)
-            except (zoneinfo.ZoneInfoNotFoundError, OSError) as error:
-                log.debug("the time zone is not there any more", zone=name, error=error)
+        zone = _zone(name) if name else None
         now = dt.datetime.fromtimestamp(self._clock.time(), tz=dt.UTC).astimezone(zone)
         return now.strftime("%d/%m/%Y %I:%M ") + ("AM" if now.hour < 12 else "PM")  # noqa: PLR2004 - noon
+
+
+def _zone(name: str) -> dt.tzinfo | None:
+    import zoneinfo  # noqa: PLC0415 - few set a zone, and the daemon stays light
+
+    try:
+        return zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, OSError) as error:
+        log.debug("the time zone is not there any more", zone=name, error=error)
+        return None
 
 
 def _sizes(file: Path) -> dict[str, int]:
