@@ -1,11 +1,13 @@
 """What the programs take when nothing happens, and how soon they are ready.
 
-Real programs with TLS between agent and center. An agent is ready when the center has taken its link, a
-center when `/readyz` answers, a machine of one when its agent is connected. "First" starts have an empty
-home: they make a key pair or a database and a certificate authority as well.
+Real programs with TLS between agent and center, the agent with both of its local APIs. An agent is ready when
+the center has taken its link, a center when `/readyz` answers, a machine of one when its agent is connected.
+"First" starts have an empty home: they make a key pair or a database and a certificate authority as well.
 """
 
 import asyncio
+import http.client
+import json
 import os
 import sys
 import time
@@ -15,12 +17,13 @@ from typing import Any
 
 from bench.rig.figures import Figure, say
 from bench.rig.folders import home
-from bench.rig.http import Connection
+from bench.rig.http import Connection, UnexpectedAnswer
 from bench.rig.modules import foreign_to_the_daemon, imported
 from bench.rig.operator import agents, enrolment_key, sign_in
 from bench.rig.options import Options, run
 from bench.rig.programs import ADMIN_PASSWORD, AgentProgram, CenterProgram, ProgramEnded
 from bench.rig.usage import MEGABYTE, Usage, resident
+from tests.fixtures.processes import free_port
 
 TITLE = "footprint and start"
 _TREE = Path(__file__).resolve().parents[1]
@@ -48,10 +51,12 @@ async def _two_daemons(folder: Path) -> list[Figure]:
     try:
         token = await sign_in(center)
         agent = AgentProgram(folder, center.tls_url, await enrolment_key(center, token))
+        ports = _open_local_apis(agent)
         await agent.start()
         agent_first = agent.started_in
         try:
             await _use(center, token)
+            await asyncio.to_thread(_use_local_apis, ports, folder / "agent" / "agent" / "local-api")
             idle = await _idle(center, agent)
         finally:
             await agent.stop()
@@ -107,6 +112,35 @@ async def _use(center: CenterProgram, token: str) -> None:
             await connection.get(f"/api/agents/{agent_id}/commands/{answer['command_id']}?wait=10")
 
 
+def _open_local_apis(agent: AgentProgram) -> tuple[int, int]:
+    """Switch both local APIs on; return the ports of client API and edge API."""
+    client, edge = free_port(), free_port()
+    agent.set(client_api_enabled="true", client_api_port=str(client), edge_api_listen=f"127.0.0.1:{edge}")
+    return client, edge
+
+
+def _use_local_apis(ports: tuple[int, int], key: Path) -> None:
+    """Ask each of them once for what it shows."""
+    client, edge = ports
+    token = _asked(client, "/api/v3/token", {})["token"]
+    _asked(client, "/api/v3/client", {"X-Token": token})
+    for path in ("/v2/status", "/v2/info", "/v2/version"):
+        _asked(edge, path, {"Authorization": key.read_text(encoding="ascii").strip()})
+
+
+def _asked(port: int, path: str, headers: Mapping[str, str]) -> Any:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request("GET", path, headers=dict(headers))
+        response = connection.getresponse()
+        body = response.read()
+        if response.status != http.HTTPStatus.OK:
+            raise UnexpectedAnswer(f"{path} answered {response.status}: {body[:200].decode()}")
+        return json.loads(body)
+    finally:
+        connection.close()
+
+
 async def _idle(center: CenterProgram, agent: AgentProgram) -> list[Figure]:
     say(f"idle for {_IDLE_SECONDS:.0f} s")
     await asyncio.sleep(_SETTLE_SECONDS)
@@ -115,7 +149,7 @@ async def _idle(center: CenterProgram, agent: AgentProgram) -> list[Figure]:
     agent_share = Usage.of(agent.pid).cores_since(agent_before) * 100
     center_share = Usage.of(center.pid).cores_since(center_before) * 100
     return [
-        Figure("agent: memory, idle", resident(agent.pid) / MEGABYTE, "MB", _AGENT_MB),
+        Figure("agent: memory, idle with both local APIs", resident(agent.pid) / MEGABYTE, "MB", _AGENT_MB),
         Figure("agent: processor, idle", agent_share, "%", _AGENT_PERCENT),
         Figure("center: memory, idle with one agent", resident(center.pid) / MEGABYTE, "MB", _CENTER_MB),
         Figure("center: processor, idle with one agent", center_share, "%"),
@@ -126,8 +160,10 @@ async def _foreign_modules(folder: Path, center: CenterProgram, token: str) -> l
     """Let a daemon that tells what it imports run a command of each kind; return what it should not load."""
     agent = AgentProgram(folder, center.tls_url, "", python=("-X", "importtime"))
     agent.log = folder / "imports.log"
+    ports = _open_local_apis(agent)
     async with agent:
         await _use(center, token)
+        await asyncio.to_thread(_use_local_apis, ports, folder / "agent" / "agent" / "local-api")
     return foreign_to_the_daemon(imported(agent.log.read_text(encoding="utf-8")))
 
 

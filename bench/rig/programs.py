@@ -179,5 +179,6 @@ class AgentProgram(Program):
             "center_url": center_url,
             "enrolment_key": enrolment_key,
             "policy": str(home / "policy.toml"),
+            "edge_api_listen": "",
         }
         super().__init__(("agent",), settings, home / "agent.log", python=python)
