@@ -203,6 +203,8 @@ async def test_what_is_no_handshake_is_refused(edge: OwnEdge, call: dict[str, st
             assert (answer.status, answer.headers["Content-Length"]) == (400, str(len(await answer.read())))
         async with session.post(path) as answer:
             assert (answer.status, answer.headers["Allow"]) == (405, "GET, HEAD")
+        async with session.head(path, headers=call) as answer:
+            assert answer.status == 400
     assert len(edge.sockets) == 0
 
 

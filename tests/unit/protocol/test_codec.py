@@ -93,6 +93,8 @@ def _value(annotation: Any) -> st.SearchStrategy[Any]:
 
 def _item(bare: msgspec.inspect.Type) -> st.SearchStrategy[Any]:
     match bare:
+        case msgspec.inspect.StrType(pattern=str(pattern)):
+            return st.from_regex(pattern, fullmatch=True)
         case msgspec.inspect.StrType():
             return texts
         case msgspec.inspect.BytesType():

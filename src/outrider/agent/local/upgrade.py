@@ -37,14 +37,19 @@ def hand_over(request: web.BaseRequest, protocol: asyncio.Protocol) -> web.Strea
     http.connection_lost(None)
     protocol.connection_made(transport)
     if early.data:
-        protocol.data_received(bytes(early.data))
+        # The caller has its turn first; what comes from now on comes later still.
+        asyncio.get_running_loop().call_soon(protocol.data_received, bytes(early.data))
     return _HandedOver()
 
 
 def _accepted(request: web.BaseRequest) -> bytes:
     headers = request.headers
     wanted = [word.strip().lower() for word in headers.get("Connection", "").split(",")]
-    if headers.get("Upgrade", "").strip().lower() != "websocket" or "upgrade" not in wanted:
+    if (
+        request.method != "GET"
+        or headers.get("Upgrade", "").strip().lower() != "websocket"
+        or "upgrade" not in wanted
+    ):
         raise Invalid("This path takes a WebSocket: the call does not ask for one.")
     if headers.get("Sec-WebSocket-Version") != _VERSION:
         raise Invalid("This path takes a WebSocket of version 13.")
