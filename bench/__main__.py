@@ -6,6 +6,7 @@ from bench import (
     bundle_served,
     bundle_size,
     cli,
+    client_api,
     command_round_trip,
     control_socket,
     deploy,
@@ -28,6 +29,7 @@ sys.exit(
             each.TITLE: each.measure
             for each in (
                 cli,
+                client_api,
                 command_round_trip,
                 control_socket,
                 fan_out,
