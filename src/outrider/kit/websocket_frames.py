@@ -1,6 +1,7 @@
 """WebSocket frames (RFC 6455) as either side speaks them, without I/O and without extensions."""
 
 import struct
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -14,17 +15,6 @@ from outrider.kit.websocket_terms import (
     Opcode,
     WebSocketFault,
 )
-
-try:
-    from websockets.speedups import apply_mask
-except ImportError:  # who types needs no more than this; the center brings the other
-
-    def apply_mask(data: bytes, mask: bytes) -> bytes:  # type: ignore[misc]  # nothing else comes here
-        """XOR `data` with the four bytes of `mask`, again and again (section 5.3)."""
-        size = len(data)
-        key = (mask * (size // len(mask) + 1))[:size]
-        return (int.from_bytes(data, "little") ^ int.from_bytes(key, "little")).to_bytes(size, "little")
-
 
 _FIN: Final = 0x80
 _RESERVED: Final = 0x70
@@ -65,6 +55,18 @@ class Closing(msgspec.Struct, frozen=True):
 
 
 Event = Message | Ping | Closing
+Unmask = Callable[[bytes, bytes], bytes]
+"""Takes data and the four bytes of its mask."""
+
+
+def apply_mask(data: bytes, mask: bytes) -> bytes:
+    """XOR `data` with the four bytes of `mask`, again and again (section 5.3).
+
+    Quick enough for what people type and for a signal now and then, and it loads nothing.
+    """
+    size = len(data)
+    key = (mask * (size // len(mask) + 1))[:size]
+    return (int.from_bytes(data, "little") ^ int.from_bytes(key, "little")).to_bytes(size, "little")
 
 
 class FrameReader:
@@ -74,10 +76,20 @@ class FrameReader:
     comes, however it is cut. After a WebSocketFault, or after Closing, it is not to be used again.
     """
 
-    __slots__ = ("_begun", "_fragments", "_is_text", "_mask_bytes", "_max_size", "_missing", "_size")
+    __slots__ = (
+        "_begun",
+        "_fragments",
+        "_is_text",
+        "_mask_bytes",
+        "_max_size",
+        "_missing",
+        "_size",
+        "_unmask",
+    )
 
-    def __init__(self, max_size: int, *, masked: bool = True) -> None:
+    def __init__(self, max_size: int, *, masked: bool = True, unmask: Unmask = apply_mask) -> None:
         """Read what a client sends (its frames are `masked`), or what a server does (they never are)."""
+        self._unmask = unmask
         self._max_size = max_size
         self._mask_bytes = _MASK_BYTES if masked else 0
         # The frame that has begun, None between frames, and how much of it is missing at least.
@@ -135,7 +147,7 @@ class FrameReader:
             return None
         if not self._mask_bytes:
             return first, data[at:end], end
-        return first, apply_mask(data[at + _MASK_BYTES : end], data[at : at + _MASK_BYTES]), end
+        return first, self._unmask(data[at + _MASK_BYTES : end], data[at : at + _MASK_BYTES]), end
 
     def _reaches(self, end: int, data: bytes) -> bool:
         self._missing = end - len(data)

@@ -14,6 +14,7 @@ from urllib.parse import unquote
 
 from uvicorn.config import Config
 from uvicorn.server import ServerState
+from websockets.speedups import apply_mask
 
 from outrider.center.http.lane import EXTENSION, Lane
 from outrider.kit import logs
@@ -76,7 +77,7 @@ class WebSocketProtocol(asyncio.Protocol):
         # The head of an HTTP answer that the application has begun instead.
         self._answer: tuple[int, list[tuple[bytes, bytes]]] | None = None
         # None once the other side has broken the protocol: what still comes is not looked at.
-        self._reader: FrameReader | None = FrameReader(config.ws_max_size)
+        self._reader: FrameReader | None = FrameReader(config.ws_max_size, unmask=apply_mask)
         # Made when first needed: most of the time nothing waits.
         self._waiting: deque[dict[str, Any]] | None = None
         self._waiting_bytes = 0
