@@ -190,7 +190,12 @@ class Daemon:
                 folder=folder,
                 settings=settings,
                 enroller=Enroller(
-                    folder, clock=clock, rng=rng, allow_plain=settings.allow_plain_http, inward=inward
+                    folder,
+                    connection=connection,
+                    clock=clock,
+                    rng=rng,
+                    allow_plain=settings.allow_plain_http,
+                    inward=inward,
                 ),
                 connection=connection,
                 center=lambda: configuration.of(CONTROLLER_URL) or settings.center_url,

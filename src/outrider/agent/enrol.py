@@ -16,6 +16,7 @@ import msgspec
 
 from outrider.agent import trust
 from outrider.agent.answers import AnswerTooLong, read_body
+from outrider.agent.connection import Connection
 from outrider.agent.enrolment_record import EnrolmentRecord, read_record, write_record
 from outrider.agent.folder import AgentFolder
 from outrider.agent.identity import keys
@@ -40,6 +41,7 @@ log = logs.get(__name__)
 _AGAIN: Final = Backoff(1.0, 60.0)
 _SECONDS: Final = 30.0
 _MAX_ANSWER: Final = 64 * 1024
+_ENROLLING: Final = "enrolling"
 _OK: Final = 200
 _TOO_EARLY: Final = frozenset({408, 425, 429})
 _SERVER_FAULT: Final = 500
@@ -92,6 +94,7 @@ class Enroller:
         self,
         folder: AgentFolder,
         *,
+        connection: Connection,
         clock: Clock,
         rng: random.Random,
         allow_plain: bool = False,
@@ -99,17 +102,16 @@ class Enroller:
     ) -> None:
         """`inward` is there in listen mode: the center dials this host."""
         self._folder = folder
+        self._connection = connection
         self._inward = inward
         self._clock = clock
         self._rng = rng
         self._allow_plain = allow_plain
 
     @property
-    def state(self) -> ConnectionState:
-        """What to call it while the center is asked."""
-        if self._inward is None:
-            return ConnectionState.CONNECTING
-        return ConnectionState.WAITING_FOR_INCOMING_CONNECTION
+    def _state(self) -> ConnectionState:
+        waits = self._inward is not None
+        return ConnectionState.WAITING_FOR_INCOMING_CONNECTION if waits else ConnectionState.CONNECTING
 
     def check(self, center_url: str) -> None:
         """Raise trust.CenterUrlRefused in listen mode for an address by which the center can't be known."""
@@ -128,6 +130,7 @@ class Enroller:
         trust.check_center_url(center_url, allow_plain=self._allow_plain)
         self.check(center_url)
         key = EnrolmentKey.parse(key_text)
+        self._connection.enter(self._state, _ENROLLING)
         record = await self._prepare(center_url, key)
         claim = Claim(agent_key_hash=hash_agent_key(record.agent_key), enrolment_key_id=key.id)
         who, proof = await keys.prove(self._folder.path, claim)
@@ -178,8 +181,10 @@ class Enroller:
             except Unavailable as error:
                 delay = _AGAIN.delay(attempt, self._rng)
                 log.warning("can't enrol yet", reason=error.detail, again_in=round(delay, 1))
+                self._connection.enter(ConnectionState.NOT_CONNECTED, error.detail)
                 attempt += 1
                 await self._clock.sleep(delay)
+                self._connection.enter(self._state, _ENROLLING)
 
     async def _ask_once(
         self, center_url: str, key: EnrolmentKey, request: EnrolmentRequest

@@ -91,7 +91,6 @@ class Membership:
         center = self._center()
         if not center:
             raise CantJoin("No center is configured: set controller-url first.")
-        self._connection.enter(self._enroller.state, "enrolling")
         try:
             return await self._enroller.enrol(
                 center_url=center,
@@ -151,7 +150,6 @@ class Membership:
             raise self._not_a_member(f"{before}To join a center set {missing}.")
         if record is not None:
             self._check_key(record, EnrolmentKey.parse(settings.enrolment_key))
-        self._connection.enter(self._enroller.state, "enrolling")
         return await self._enroller.enrol(
             center_url=center, key_text=settings.enrolment_key, facts=facts, label=settings.label
         )

@@ -231,7 +231,7 @@ class FactsChanged(Message, frozen=True, kw_only=True, tag="facts"):
 class ConnectionWanted(Message, frozen=True, kw_only=True, tag="dial"):
     """Listen mode: dial this agent once more, and begin with `name` (protocol.dialling)."""
 
-    name: Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{1,40}$")]
+    name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,40}\Z")]
 
 
 # --- what the center says -----------------------------------------------------------------------
