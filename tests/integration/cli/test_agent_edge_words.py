@@ -1,8 +1,6 @@
 """`outrider agent` over the edge API of a real daemon: what its words print, and how they end."""
 
-import asyncio
 import json
-import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +13,7 @@ from outrider.domain.enrolment import new_enrolment_key
 from outrider.testing.agent import AgentProcess
 from outrider.testing.center import FakeCenter
 from tests.fixtures.processes import free_port
-from tests.integration.cli.program import PROGRAM, Ended, Program
+from tests.integration.cli.program import Ended, Program
 
 
 @dataclass(frozen=True)
@@ -113,26 +111,10 @@ async def test_who_may_not_read_the_key_is_told_so(host: Host, what: str) -> Non
     mode = closed.stat().st_mode
     closed.chmod(0)
     try:
-        ended = await _without_roots_rights(host.program, "agent", "status")
+        ended = await host.program.run_without_roots_rights("agent", "status")
     finally:
         closed.chmod(mode)
     assert (ended.code, "may not read the key" in ended.err) == (4, True)
-
-
-async def _without_roots_rights(program: Program, *words: str) -> Ended:
-    """Run it as root without the right to read what is closed; anybody else has no such right."""
-    dropped = ("setpriv", "--bounding-set=-dac_override,-dac_read_search") if os.geteuid() == 0 else ()
-    process = await asyncio.create_subprocess_exec(
-        *dropped,
-        *PROGRAM,
-        *words,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env=program.environ,
-    )
-    out, err = await process.communicate()
-    return Ended(process.returncode or 0, out.decode(), err.decode())
 
 
 @pytest_asyncio.fixture
