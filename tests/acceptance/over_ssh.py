@@ -8,11 +8,14 @@ from typing import Any, Final
 import msgspec
 import pytest_asyncio
 
-from tests.fixtures.api import Api, EventStream
+from outrider.bootstrap.target import Target
+from tests.fixtures.api import Answer, Api, EventStream
 from tests.fixtures.bare_host import BareHost
 from tests.fixtures.ssh_host import KEY, PASSWORD, SshHost, running_ssh_host, set_up
 
-DEPLOY: Final = "/api/agents/deploy"
+_DEPLOY: Final = "/api/agents/deploy"
+_PATIENCE: Final = 90.0
+"""Seconds for a deployment from its begin to its end, or for the making of a bundle."""
 _WRITTEN: Final = ("/var/log", "/home", "/run", "/var/lib/sudo")
 """What signing in and becoming root write to."""
 
@@ -46,10 +49,19 @@ async def host_tree(host: SshHost) -> Mapping[str, object]:
     return await host.bare.tree(without=_WRITTEN)
 
 
+async def deploy(api: Api, body: Mapping[str, Any]) -> Answer:
+    """Deploy to a host, and return the answer at the end."""
+    return await api.ask("POST", _DEPLOY, body, patience=_PATIENCE)
+
+
 @asynccontextmanager
 async def deployment(api: Api, body: Mapping[str, Any]) -> AsyncIterator[tuple[str, EventStream]]:
     """Begin a deployment; gives its path, and what is told of it."""
-    answer = await api.ask("POST", f"{DEPLOY}?wait=false", body)
+    # Made beforehand: while it is made, nothing is told of a deployment.
+    target = Target.here()
+    path = f"/api/agents/bundle/offer?python={target.python}&platform={target.platform}"
+    await api.ask("GET", path, patience=_PATIENCE)
+    answer = await api.ask("POST", f"{_DEPLOY}?wait=false", body)
     assert answer.status == 202, answer
     path = f"/api/deployments/{answer.json['id']}"
     async with api.events(f"{path}/stream", role="admin") as stream:

@@ -2,7 +2,7 @@
 
 import json
 
-from tests.acceptance.over_ssh import DEPLOY, deploy_body
+from tests.acceptance.over_ssh import deploy, deploy_body
 from tests.fixtures.api import Api
 from tests.fixtures.center import RunningCenter
 from tests.fixtures.ssh_host import SshHost
@@ -12,7 +12,7 @@ async def test_a_host_is_brought_online_and_told_twice_nothing_changes(
     bare_api: Api, bare_center: RunningCenter, fresh_host: SshHost
 ) -> None:
     """Seed 002's answer; the agent works, is the one of that key, and a second deployment changes nothing."""
-    done = await bare_api.post(DEPLOY, deploy_body(fresh_host, bare_center.tls_url, tags=["db"]))
+    done = (await deploy(bare_api, deploy_body(fresh_host, bare_center.tls_url, tags=["db"]))).json
     assert done["status"] == "deployed"
     assert done["key"].startswith("oak_")
     agent = await bare_api.get(f"/api/agents/{done['agent_id']}")
@@ -20,7 +20,7 @@ async def test_a_host_is_brought_online_and_told_twice_nothing_changes(
     record = json.loads((fresh_host.bare.root / "var/lib/outrider/agent/enrolment.json").read_bytes())
     assert (record["agent_id"], record["agent_key"]) == (done["agent_id"], done["key"])
     assert list((fresh_host.bare.root / "var/tmp").iterdir()) == []
-    again = await bare_api.post(DEPLOY, deploy_body(fresh_host, bare_center.tls_url))
+    again = (await deploy(bare_api, deploy_body(fresh_host, bare_center.tls_url))).json
     assert (again["agent_id"], again["key"], again["changed"]) == (done["agent_id"], "", False)
     deployments = await bare_api.get("/api/deployments?limit=2")
     assert [each["state"] for each in deployments] == ["deployed", "deployed"]

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import trustme
 
-from tests.acceptance.over_ssh import DEPLOY, deploy_body, deployment, ended, host_tree, reaches
+from tests.acceptance.over_ssh import deploy, deploy_body, deployment, ended, host_tree, reaches
 from tests.fixtures.api import Answer, Api
 from tests.fixtures.center import RunningCenter
 from tests.fixtures.proxy import Proxy
@@ -58,10 +58,10 @@ async def test_who_can_not_become_root(
             ("plain", PASSWORD, "sudo password is wrong"),
         ):
             body = deploy_body(fresh_host, url, ssh_user=user, sudo_password=password)
-            _failed_at(await bare_api.ask("POST", DEPLOY, body), "sudo_denied", "preflight", word)
+            _failed_at(await deploy(bare_api, body), "sudo_denied", "preflight", word)
         async with changed(fresh_host, _AWAY, _BACK, "/usr/bin/sudo"):
             body = deploy_body(fresh_host, url, ssh_user="free", sudo_password=None)
-            _failed_at(await bare_api.ask("POST", DEPLOY, body), "sudo_denied", "preflight", "has no sudo")
+            _failed_at(await deploy(bare_api, body), "sudo_denied", "preflight", "has no sudo")
 
 
 async def test_a_disk_is_full(bare_api: Api, bare_center: RunningCenter, fresh_host: SshHost) -> None:
@@ -70,14 +70,14 @@ async def test_a_disk_is_full(bare_api: Api, bare_center: RunningCenter, fresh_h
     away = "umount {0}"
     async with _as_before(bare_api, fresh_host):
         async with changed(fresh_host, "mount -t tmpfs -o size=600k none {0}", away, "/var/tmp"):  # noqa: S108 - the host's
-            answer = await bare_api.ask("POST", DEPLOY, body)
+            answer = await deploy(bare_api, body)
             _failed_at(answer, "deploy_failed", "copy", "/var/tmp", "No space left on device")  # noqa: S108 - the host's
         async with changed(fresh_host, "mount -t tmpfs -o size=16m none {0}", away, "/opt"):
-            answer = await bare_api.ask("POST", DEPLOY, body)
+            answer = await deploy(bare_api, body)
             _failed_at(answer, "deploy_failed", "preflight", "/opt/outrider is too full", "MB are needed")
         # Room for as many bytes as one likes, and for few files: that shows only on the way.
         async with changed(fresh_host, "mount -t tmpfs -o size=300m,nr_inodes=200 none {0}", away, "/opt"):
-            answer = await bare_api.ask("POST", DEPLOY, body)
+            answer = await deploy(bare_api, body)
             _failed_at(answer, "deploy_failed", "copy", "No space left on device")
 
 
@@ -90,24 +90,24 @@ async def test_python_is_missing_or_lacks_parts(
         _as_before(bare_api, fresh_host),
         changed(fresh_host, _AWAY, _BACK, "/usr/lib/python3.11/sqlite3"),
     ):
-        answer = await bare_api.ask("POST", DEPLOY, body)
+        answer = await deploy(bare_api, body)
         _failed_at(answer, "deploy_failed", "preflight", "it lacks sqlite3", "apt-get install python3")
     await fresh_host.bare.remove_packages(
         "libpython3.11-stdlib", "libpython3-stdlib", "python3.11", "python3"
     )
     async with _as_before(bare_api, fresh_host):
-        answer = await bare_api.ask("POST", DEPLOY, body)
+        answer = await deploy(bare_api, body)
         _failed_at(answer, "deploy_failed", "preflight", "incomplete: it has no module", "install python3")
     await fresh_host.bare.sh("rm -f /usr/bin/python3*")
     async with _as_before(bare_api, fresh_host):
-        answer = await bare_api.ask("POST", DEPLOY, body)
+        answer = await deploy(bare_api, body)
         _failed_at(answer, "deploy_failed", "preflight", "no python3", "apt-get install python3")
 
 
 async def test_no_route_back(bare_api: Api, fresh_host: SshHost) -> None:
     """A center that the host can't reach is named, with what to look at."""
     async with _as_before(bare_api, fresh_host):
-        answer = await bare_api.ask("POST", DEPLOY, deploy_body(fresh_host, "https://192.0.2.1:8443"))
+        answer = await deploy(bare_api, deploy_body(fresh_host, "https://192.0.2.1:8443"))
         _failed_at(answer, "deploy_failed", "preflight", "https://192.0.2.1:8443", "can't be reached")
 
 
@@ -122,7 +122,7 @@ async def test_another_center_answers(bare_api: Api, fresh_host: SshHost, center
     async with await asyncio.start_server(accept, center_address, 0, ssl=context) as server:
         url = f"https://{center_address}:{server.sockets[0].getsockname()[1]}"
         async with _as_before(bare_api, fresh_host):
-            answer = await bare_api.ask("POST", DEPLOY, deploy_body(fresh_host, url))
+            answer = await deploy(bare_api, deploy_body(fresh_host, url))
             _failed_at(answer, "deploy_failed", "preflight", url, "does not trust")
 
 

@@ -7,7 +7,7 @@ import aiohttp
 import pytest
 
 from tests.acceptance.fleet import Center
-from tests.acceptance.over_ssh import DEPLOY, deploy_body, deployment, ended, host_tree, reaches
+from tests.acceptance.over_ssh import deploy, deploy_body, deployment, ended, host_tree, reaches
 from tests.fixtures.api import Api
 from tests.fixtures.ssh_host import SshHost
 
@@ -53,7 +53,7 @@ async def test_the_center_is_killed(
             if not joined:
                 assert await host_tree(fresh_host) == before
             assert not joined or step == "start"
-            again = await api.post(DEPLOY, body)
+            again = (await deploy(api, body)).json
             assert not joined or again["agent_id"] == joined[0]["id"] == end["agent_id"]
             (agent,) = await api.get("/api/agents")
             assert (agent["id"], agent["status"]) == (again["agent_id"], "online")
