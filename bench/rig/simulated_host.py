@@ -179,6 +179,11 @@ class SimulatedHost:
 
     # --- the link's listener
 
+    @property
+    def paused(self) -> bool:
+        """Nobody pauses it."""
+        return False
+
     async def greeting(self) -> Hello:
         """Say who is here."""
         incarnation, start, boot = self._names
