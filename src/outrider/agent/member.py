@@ -19,7 +19,7 @@ from outrider.agent.effects import Effects, way_to
 from outrider.agent.enrolment_record import EnrolmentRecord
 from outrider.agent.folder import AgentFolder
 from outrider.agent.host import ThisHost
-from outrider.agent.host_streams import HostStreams
+from outrider.agent.host_streams import HostStreams, StreamKind
 from outrider.agent.identity import keys
 from outrider.agent.installation import Installation
 from outrider.agent.inward import Inward
@@ -41,7 +41,7 @@ from outrider.agent.settings import AgentSettings
 from outrider.agent.spool import Spool
 from outrider.agent.stillness import Stillness
 from outrider.agent.storage import Storage
-from outrider.agent.streams.files import FileStream
+from outrider.agent.streams.late import LateStream
 from outrider.agent.streams.logs import LogStream
 from outrider.agent.streams.terminal import TerminalStream
 from outrider.agent.tags import AgentTags
@@ -187,11 +187,18 @@ async def _member_tree(
     unfinished = Unfinished(ground.folder.unfinished)
     if removed := await asyncio.to_thread(unfinished.sweep):
         log.info("files that were being written when the agent died are removed", files=removed)
+
+    def files() -> StreamKind:
+        # Packing, unpacking and digests are two megabytes, and most hosts never move a file.
+        from outrider.agent.streams.files import FileStream  # noqa: PLC0415 - loaded at the first use
+
+        return FileStream(policy, unfinished, door.lanes)
+
     host_streams = HostStreams(
         dial=door.stream,
         kinds={
             "metrics": telemetry.stream,
-            file_stream.KIND: FileStream(policy, unfinished, door.lanes),
+            file_stream.KIND: LateStream(files, ability=file_stream.KIND, window=file_stream.WINDOW),
             "logs": LogStream(policy, ground.journal, clock),
             terminal_stream.KIND: TerminalStream(terminals, policy, runs_as=host.runs_as),
         },
