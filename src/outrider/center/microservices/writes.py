@@ -1,7 +1,7 @@
 """What changes microservices."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import sqlalchemy as sa
@@ -49,7 +49,7 @@ _OTHERS: Final = Query(
         _OF_ONE[0], microservices.c.id != sa.bindparam("microservice")
     )
 )
-_NEW: Final = {
+_NEW: Final[dict[str, sa.BindParameter[Any]]] = {
     name: sa.bindparam(f"new_{name}") for name in ("config", "version", "bytes", "changed", "changed_by")
 }
 _UPDATE: Final = Query(sa.update(microservices).where(*_OF_ONE).values(**_NEW))
