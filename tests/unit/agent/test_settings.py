@@ -24,3 +24,14 @@ def test_mistakes_are_named() -> None:
         load_settings({"OUTRIDER_CENTER_URI": "x", "OUTRIDER_MAX_PARALLEL": "many"})
     assert "OUTRIDER_CENTER_URL" in str(caught.value)
     assert "OUTRIDER_MAX_PARALLEL" in str(caught.value)
+
+
+def test_the_edge_api_listens_at_addresses_of_its_own() -> None:
+    """The loopback unless said otherwise; an empty text is none; all addresses at once are refused."""
+    assert load_settings({}).edge_api_places == (("127.0.0.1", 54321),)
+    given = {"OUTRIDER_EDGE_API_LISTEN": "127.0.0.1:54321, 172.17.0.1:1,[::1]:2"}
+    assert load_settings(given).edge_api_places == (("127.0.0.1", 54321), ("172.17.0.1", 1), ("::1", 2))
+    assert load_settings({"OUTRIDER_EDGE_API_LISTEN": ""}).edge_api_places == ()
+    for wrong in ("0.0.0.0:54321", "[::]:54321", "localhost:54321", "127.0.0.1", "127.0.0.1:70000", ":1"):
+        with pytest.raises(ConfigError, match=r"must be|all addresses"):
+            load_settings({"OUTRIDER_EDGE_API_LISTEN": wrong})

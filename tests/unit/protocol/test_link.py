@@ -192,6 +192,20 @@ def test_the_agent_beats_in_time_and_gives_up_a_silent_center() -> None:
     assert agent.tick(45.0) == [Close(SILENT, "the center has been silent")]
 
 
+def test_the_agent_may_beat_more_often_than_it_has_to() -> None:
+    """A shorter pace counts at once; a longer one leaves the center's."""
+    agent, _ = opened(10.0)
+    agent.beat_within(2.0, 1.0)
+    assert agent.tick(2.9) == []
+    assert agent.tick(3.0) == [Beat()]
+    agent.beat(None, wall=0.0, now=3.0)
+    assert agent.tick(5.0) == [Beat()]
+    agent.beat_within(3600.0, 5.0)
+    agent.beat(None, wall=0.0, now=5.0)
+    assert agent.tick(14.9) == []
+    assert agent.tick(15.0) == [Beat()]
+
+
 def test_the_agent_does_not_wait_for_a_welcome_for_ever() -> None:
     """Ten seconds after the hello the link is given up."""
     agent = AgentLink(hello(), 5.0)
