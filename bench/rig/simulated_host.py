@@ -22,6 +22,7 @@ from bench.rig.simulated_readings import minute, snapshot
 from outrider.agent.connection import Connection, Standing
 from outrider.agent.host_streams import HostStreams
 from outrider.agent.link import Link
+from outrider.agent.network import Network
 from outrider.agent.policy import PolicyFile
 from outrider.domain.command_states import CommandState
 from outrider.domain.connection_states import ConnectionState
@@ -136,7 +137,13 @@ class SimulatedHost:
         self._connection = Connection(Standing(ConnectionState.NOT_CONNECTED))
         self._connection.observe(self._note)
         self.link = Link(
-            dial=self._dial, connection=self._connection, clock=clock, rng=rng, blocked=self._blocked
+            dial=self._dial,
+            connection=self._connection,
+            clock=clock,
+            rng=rng,
+            blocked=self._blocked,
+            network=Network(lambda: True, clock),
+            is_near=lambda: True,
         )
         self.link.hears_with(self)
         self._tasks: Tasks
