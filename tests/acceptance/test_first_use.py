@@ -24,7 +24,14 @@ class Terminal:
         self.folder = folder
         self.url = f"http://127.0.0.1:{free_port()}"
         clean = {name: value for name, value in os.environ.items() if not name.startswith("OUTRIDER_")}
-        self._environ = {**clean, "XDG_CONFIG_HOME": str(folder / "config"), "NO_COLOR": "1"}
+        self._environ = {
+            **clean,
+            "XDG_CONFIG_HOME": str(folder / "config"),
+            "NO_COLOR": "1",
+            # Others may work on this machine, where these have one port each.
+            "OUTRIDER_CLIENT_API_PORT": str(free_port()),
+            "OUTRIDER_EDGE_API_LISTEN": f"127.0.0.1:{free_port()}",
+        }
         self._home = {
             "OUTRIDER_HOME": str(folder / "home"),
             "OUTRIDER_LISTEN": self.url.removeprefix("http://"),
@@ -116,6 +123,15 @@ class Up:
         await self.until(lambda text: "agent: ready" in text)
 
 
+async def _pause_here(terminal: Terminal) -> None:
+    """The agent of this machine serves its API from the start on: it is paused, and seen to be."""
+    home = ("--home", str(terminal.folder / "home"))
+    assert await terminal.run("agent", "pause", *home) == "Paused.\n"
+    while "online, paused" not in await terminal.run("agents"):
+        pass
+    assert await terminal.run("agent", "resume", *home) == "Resumed.\n"
+
+
 async def test_one_command_brings_up_all(folder: Path) -> None:
     """Address and password are printed once; the machine is there, works, and is joined once only."""
     terminal = Terminal(folder)
@@ -128,6 +144,7 @@ async def test_one_command_brings_up_all(folder: Path) -> None:
         assert here["status"] == "online"
         out = await terminal.run("exec", here["id"], "df -h / | head -1")
         assert out.startswith("Filesystem")
+        await _pause_here(terminal)
         await _second_host(terminal)
     async with terminal.up() as up:
         await up.ready()

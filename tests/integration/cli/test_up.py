@@ -53,7 +53,13 @@ class Machine:
 @asynccontextmanager
 async def up(home: Path, port: int) -> AsyncIterator[Machine]:
     """Start it with this data folder and port."""
-    program = Program(home / "config", {"OUTRIDER_HOME": str(home), "OUTRIDER_LISTEN": f"127.0.0.1:{port}"})
+    settings = {
+        "OUTRIDER_HOME": str(home),
+        "OUTRIDER_LISTEN": f"127.0.0.1:{port}",
+        "OUTRIDER_CLIENT_API_PORT": str(free_port()),
+        "OUTRIDER_EDGE_API_LISTEN": "",
+    }
+    program = Program(home / "config", settings)
     process = await asyncio.create_subprocess_exec(
         *PROGRAM,
         "up",
