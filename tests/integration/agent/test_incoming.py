@@ -116,8 +116,7 @@ async def test_who_can_not_show_the_centers_certificate_is_hung_up_on(who: str) 
         waiting = port.tasks.start("wait", port.incoming.arrived())
         authority = trustme.CA() if who == "another authority" else None
         names = ["elsewhere.example"] if who == "another name" else [_NAME]
-        # Which error it is depends on when the other side is gone.
-        with pytest.raises(OSError):  # noqa: PT011
+        with pytest.raises(OSError):  # noqa: PT011 - which error it is depends on when the other side is gone
             await port.dial(line_for(FIRST), authority=authority, names=names)
         assert not waiting.done()
         _, center = await port.dial(line_for(FIRST))
