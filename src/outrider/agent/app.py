@@ -284,7 +284,7 @@ class Daemon:
         ground = self._ground
         key = load_or_make_key(ground.folder.edge_key)
         if ground.installation is not None and os.geteuid() == 0:
-            show_to_other_programs(key)
+            show_to_other_programs(key, ground.installation.versions.layout.edge_key)
         provisioning = Provisioning(
             membership=ground.membership,
             folder=ground.folder,

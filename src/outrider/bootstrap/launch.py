@@ -16,6 +16,7 @@ import socket
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 
@@ -116,9 +117,7 @@ def _layout_of(prefix: Path | None, environ: Mapping[str, str]) -> Layout:
     home = environ.get(_HOME)
     if home is None:
         return layout
-    return Layout(
-        prefix=layout.prefix, home=Path(home), settings=layout.settings, shim=layout.shim, unit=layout.unit
-    )
+    return replace(layout, home=Path(home))
 
 
 def _begin(versions: Versions, target: Target) -> trials.Start:

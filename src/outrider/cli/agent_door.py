@@ -36,6 +36,8 @@ Home = Annotated[Path | None, Parameter(help="The agent's data folder; else OUTR
 
 EDGE_KEY: Final = "local-api"
 SYSTEM_EDGE_KEY: Final = Path("/etc/iofog-agent/local-api")
+_SYSTEM_AGENT: Final = Path("/var/lib/outrider") / AGENT
+"""The folder of the agent that a system's service runs: it alone shows its key in the other place, too."""
 _LOOPBACK: Final = "127.0.0.1"
 _SECONDS: Final = 60.0
 _MAX_ANSWER: Final = 16 * 1024 * 1024
@@ -196,7 +198,8 @@ def _folder(settings: AgentSettings) -> AgentFolder:
 
 def _edge_key(folder: AgentFolder, away: str) -> str:
     refused: list[str] = []
-    for path in (folder.path / EDGE_KEY, SYSTEM_EDGE_KEY):
+    shown = [SYSTEM_EDGE_KEY] if folder.path == _SYSTEM_AGENT else []
+    for path in (folder.path / EDGE_KEY, *shown):
         try:
             with path.open("rb") as file:
                 key = file.readline(_MAX_KEY).decode("ascii", "replace").strip()

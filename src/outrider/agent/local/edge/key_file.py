@@ -12,8 +12,6 @@ from outrider.kit.files import FileTooLarge, read_bounded, write_atomically
 
 log = logs.get(__name__)
 
-SYSTEM_FILE: Final = Path("/etc/iofog-agent/local-api")
-"""Where programs written for the original agent look."""
 _MODE: Final = 0o640
 _KEY: Final = re.compile(r"[A-Za-z0-9]{32}")
 _LETTERS: Final = string.ascii_letters + string.digits
@@ -50,10 +48,10 @@ def _load_or_make(path: Path) -> str:
     return key
 
 
-def show_to_other_programs(key: str, file: Path = SYSTEM_FILE) -> bool:
-    """Put the key where programs of the original agent look, unless that agent lives there; say whether.
+def show_to_other_programs(key: str, file: Path) -> bool:
+    """Put the key in the file where programs look that know the original agent; say whether.
 
-    Blocks. A folder that can't be written is logged.
+    It is left alone where that agent lives. Blocks. A folder that can't be written is logged.
     """
     folder = file.parent
     try:
