@@ -145,7 +145,8 @@ async def test_cancel_at_any_moment(host: Host, until: Until, rounds: int) -> No
         begun.execution.cancel()
     assert running.result().outcome.state is _S.CANCELLED
     await until(_no_start_is_undone)
-    assert not _left_of(begun)
+    # What was killed takes its time to die on a busy machine.
+    await until(lambda: not _left_of(begun))
 
 
 async def test_a_cancelled_start_leaves_no_process(host: Host, until: Until) -> None:

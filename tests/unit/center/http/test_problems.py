@@ -25,6 +25,7 @@ def test_every_error_of_the_tree_has_a_status() -> None:
         "NotFound": 404,
         "Conflict": 409,
         "HostAway": 409,
+        "HostPaused": 409,
         "TooLarge": 413,
         "NoSpace": 507,
         "Throttled": 429,

@@ -31,6 +31,9 @@ class _Link:
     def __init__(self) -> None:
         self.said: list[StreamWanted] = []
 
+    def get(self, agent_id: AgentId) -> None:
+        """Return what is known of a link of its own: nothing."""
+
     def post(self, agent_id: AgentId, messages: tuple[Any, ...]) -> bool:
         """Take messages to a host."""
         self.said += messages
