@@ -63,6 +63,13 @@ class Inward:
         """Make what has the center dial once more."""
         return _Another(self._incoming, self._trusted(), self._name)
 
+    async def another(self) -> socket.socket:
+        """Have the center dial once more, for who proves it by itself. The socket does not block.
+
+        Raises OSError.
+        """
+        return await self._incoming.another()
+
     def connect(self) -> Connect:
         """Give what has the center dial once more, for threads."""
         loop = asyncio.get_running_loop()

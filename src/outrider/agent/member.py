@@ -38,6 +38,7 @@ from outrider.agent.restart import Restarter
 from outrider.agent.restart_required import RestartRequired
 from outrider.agent.results import Results
 from outrider.agent.settings import AgentSettings
+from outrider.agent.side_door import SideDoor
 from outrider.agent.spool import Spool
 from outrider.agent.stillness import Stillness
 from outrider.agent.storage import Storage
@@ -57,7 +58,7 @@ from outrider.engines.commands.cgroups import TaskCgroups
 from outrider.engines.commands.engine import CommandEngine
 from outrider.engines.commands.power import HostPower
 from outrider.engines.commands.reboots import Reboots
-from outrider.engines.commands.updates import Updates
+from outrider.engines.commands.updates import Updates, dialled
 from outrider.engines.files.unfinished import Unfinished
 from outrider.engines.logs.journalctl import Journal
 from outrider.engines.telemetry.machine import boot_id, machine_digest
@@ -142,7 +143,7 @@ async def _member_tree(
         agent_version=__version__,
         cgroups=cgroups,
         reboots=Reboots(remember=spool.note_process, power=HostPower(), boot=boot_id),
-        updates=_updates(ground, spool),
+        updates=await _updates(ground, spool),
     )
     work = CommandWork(engine=engine, captures=ground.folder.captures, clock=clock)
     streams = OutputStreams(dial=door.stream, clock=clock, rng=ground.rng)
@@ -265,10 +266,15 @@ async def _member_tree(
     return tree
 
 
-def _updates(ground: Ground, spool: Spool) -> Updates | None:
+async def _updates(ground: Ground, spool: Spool) -> Updates | None:
     installation = ground.installation
     if installation is None:
         return None
+    way = dialled
+    if ground.inward is not None:
+        side_door = SideDoor(ground.folder.path, ground.inward.another)
+        await asyncio.to_thread(side_door.sweep)
+        way = side_door.open
     return Updates(
         versions=installation.versions,
         running=installation.running,
@@ -277,6 +283,7 @@ def _updates(ground: Ground, spool: Spool) -> Updates | None:
         remember=spool.note_process,
         restart=ground.restarter.ask,
         settled=ground.trial.settled,
+        way=way,
     )
 
 

@@ -1,7 +1,8 @@
 """What a host asks of its center before and beside the agent: its authority, an offer, a bundle.
 
 Plain `http.client` and `ssl`: it works where nothing is installed. A connection trusts the center's own
-authority when one is known, else the system's; a download goes on where it was cut off.
+authority when one is known, else the system's; a download goes on where it was cut off. Where the center
+dials this host (listen mode), the agent that runs there gives a way to it: a socket that leads there.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from io import RawIOBase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import SplitResult, urlencode, urlsplit
+
+from outrider.bootstrap.side_door import SideDoor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -80,15 +83,22 @@ class NotEnrolled(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """Where the center is, how it is known (PEM, None: by the system's authorities), and what is shown."""
+    """Where the center is, how it is known (PEM, None: by the system's authorities), and what is shown.
+
+    With a side door the center is not dialled: that leads to it.
+    """
 
     url: str
     ca_pem: bytes | None
     headers: Mapping[str, str] = field(repr=False)
+    side: SideDoor | None = None
 
     @classmethod
-    def of_agent(cls, folder: Path) -> Door:
-        """The door of the agent whose own folder this is. Raises NotEnrolled."""
+    def of_agent(cls, folder: Path, *, side_door: str = "") -> Door:
+        """The door of the agent whose own folder this is; `side_door` is its socket that leads to the center.
+
+        Raises NotEnrolled.
+        """
         record_file = folder / "enrolment.json"
         try:
             record = json.loads(record_file.read_bytes())
@@ -101,7 +111,8 @@ class Door:
             ca_pem = (folder / "center-ca.pem").read_bytes()
         except FileNotFoundError:
             ca_pem = None
-        return cls(url, ca_pem, {"X-Agent-Id": agent_id, "X-Agent-Key": key})
+        side = SideDoor(Path(side_door), folder) if side_door else None
+        return cls(url, ca_pem, {"X-Agent-Id": agent_id, "X-Agent-Key": key}, side)
 
     @classmethod
     def with_key(cls, url: str, ca_pem: bytes | None, enrolment_key: str) -> Door:
@@ -292,7 +303,7 @@ def _asked(
 ) -> Iterator[http.client.HTTPResponse]:
     """Ask, and give the answer while the block reads it. Raises the faults of this module."""
     url = _read_url(door.url)
-    connection = _connection(url, door.ca_pem, context)
+    connection = _connection(url, door, context)
     with closing(connection):
         try:
             connection.request(
@@ -312,14 +323,38 @@ def _asked(
         yield answer
 
 
-def _connection(
-    url: SplitResult, ca_pem: bytes | None, context: ssl.SSLContext | None
-) -> http.client.HTTPConnection:
+def _connection(url: SplitResult, door: Door, context: ssl.SSLContext | None) -> http.client.HTTPConnection:
     host = url.hostname or ""
+    if door.side is not None:
+        return _SideConnection(host, url.port, context or _trusting(door.ca_pem), door.side)
     if url.scheme == "http":
         return http.client.HTTPConnection(host, url.port, timeout=SILENCE_SECONDS)
-    trusting = context or _trusting(ca_pem)
+    trusting = context or _trusting(door.ca_pem)
     return http.client.HTTPSConnection(host, url.port, timeout=SILENCE_SECONDS, context=trusting)
+
+
+class _SideConnection(http.client.HTTPSConnection):
+    """A connection by a side door: TLS from here to the center, as over one that was dialled."""
+
+    def __init__(self, host: str, port: int | None, trusting: ssl.SSLContext, side: SideDoor) -> None:
+        # The center asks for this host's certificate there, which then travels encrypted.
+        trusting.minimum_version = ssl.TLSVersion.TLSv1_3
+        try:
+            trusting.load_cert_chain(side.identity / "identity.pem", side.identity / "identity.key")
+        except OSError as error:
+            raise CenterAway(f"this host's certificate can't be read: {_plainly(error)}") from None
+        super().__init__(host, port, timeout=SILENCE_SECONDS, context=trusting)
+        self._trusting = trusting
+        self._side = side
+
+    def connect(self) -> None:
+        """Go to the center by the agent. Raises OSError."""
+        connection = self._side.connect(SILENCE_SECONDS)
+        try:
+            self.sock = self._trusting.wrap_socket(connection, server_hostname=self.host)
+        except BaseException:
+            connection.close()
+            raise
 
 
 def _trusting(ca_pem: bytes | None) -> ssl.SSLContext:

@@ -32,7 +32,12 @@ PREFIX: Final = "OUTRIDER_PREFIX"
 """By this variable an agent knows that it is installed, and where."""
 _CONFIG: Final = "OUTRIDER_CONFIG"
 _HOME: Final = "OUTRIDER_HOME"
+_LINK_LISTEN: Final = "OUTRIDER_LINK_LISTEN"
 _NOTIFY: Final = "NOTIFY_SOCKET"
+NO_WAY: Final = (
+    "this host waits for its center to dial it, and without an agent nobody waits: an agent for this Python "
+    "comes by a way out to the center, or by `outrider deploy` from where this host can be reached over SSH"
+)
 _FIRST_PAUSE: Final = 2.0
 _LONGEST_PAUSE: Final = 300.0
 _USAGE: Final = 2
@@ -56,7 +61,7 @@ def run(argv: Sequence[str], environ: MutableMapping[str, str] | None = None) ->
         # It may take as long as the center is away; a service manager is not to give it up meanwhile.
         _tell_systemd(variables, f"READY=1\nSTATUS=asking the center for an agent for {target}")
         attempt += 1
-        if _fetch(versions, target):
+        if _fetch(versions, target, variables):
             continue
         ceiling = min(_FIRST_PAUSE * 2 ** (attempt - 1), _LONGEST_PAUSE)
         pause = ceiling * (0.5 + random.random() / 2)  # noqa: S311 - spreads tries
@@ -70,17 +75,18 @@ def fetch(argv: Sequence[str], environ: Mapping[str, str] | None = None) -> int:
 
     Says on stdout what it does, a JSON object a line; the last one has `state` `done` or `failed`.
     """
-    from outrider.bootstrap import center, fetching  # noqa: PLC0415 - a start has no need of them
+    from outrider.bootstrap import center, fetching, side_door  # noqa: PLC0415 - a start has no need of them
 
     parser = _parser("fetch")
     parser.add_argument("--version", default="")
     parser.add_argument("--anew", action="store_true")
     told = parser.parse_args(argv)
-    layout = _layout_of(told.prefix, os.environ if environ is None else environ)
+    variables = os.environ if environ is None else environ
+    layout = _layout_of(told.prefix, variables)
     try:
         fetched = fetching.fetch(
             Versions(layout),
-            center.Door.of_agent(layout.agent),
+            center.Door.of_agent(layout.agent, side_door=variables.get(side_door.CENTER_SOCKET, "")),
             Target.here(),
             version=told.version,
             anew=told.anew,
@@ -158,7 +164,7 @@ def _become(versions: Versions, name: str, environ: MutableMapping[str, str], *,
     os.execve(sys.executable, program, dict(environ))
 
 
-def _fetch(versions: Versions, target: Target) -> bool:
+def _fetch(versions: Versions, target: Target, environ: Mapping[str, str]) -> bool:
     """Bring a version for this Python from the center and have it tried; tell whether there is one now."""
     from outrider.bootstrap import center, fetching  # noqa: PLC0415 - a start has no need of them
 
@@ -174,8 +180,24 @@ def _fetch(versions: Versions, target: Target) -> bool:
         versions.propose(fetched.name, previous=versions.current or "")
     except (fetching.CannotFetch, center.NotEnrolled, Busy, OSError) as error:
         _log(f"no version could be fetched: {error}")
+        if waits_for_center(versions.layout, environ):
+            _log(NO_WAY)
         return False
     return True
+
+
+def waits_for_center(layout: Layout, environ: Mapping[str, str]) -> bool:
+    """Whether the agent of this installation is told to wait for its center, which dials it (listen mode)."""
+    from outrider.bootstrap import agent_settings  # noqa: PLC0415 - a start has no need of it
+
+    told = environ.get(_LINK_LISTEN)
+    if told is None:
+        file = Path(environ.get(_CONFIG) or layout.settings)
+        try:
+            told = agent_settings.read(file).get("link_listen", "")
+        except agent_settings.SettingsBroken:
+            return False  # the agent itself says so, once there is one
+    return bool(told)
 
 
 def _tell_systemd(environ: Mapping[str, str], state: str) -> None:

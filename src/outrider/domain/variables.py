@@ -17,6 +17,7 @@ ALL: Final = frozenset(
         "BLOBS_URL",
         "BUS_URL",
         "CENTER",
+        "CENTER_SOCKET",
         "CENTER_URL",
         "CLIENT_API_ENABLED",
         "CLIENT_API_PORT",

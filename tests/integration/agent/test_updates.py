@@ -15,6 +15,7 @@ import pytest
 import pytest_asyncio
 
 from outrider.agent.enrolment_record import EnrolmentRecord
+from outrider.bootstrap.launch import NO_WAY
 from outrider.bootstrap.program import program
 from outrider.bootstrap.target import Target
 from outrider.domain.command_states import CommandState
@@ -457,6 +458,7 @@ async def test_another_python_gets_another_bundle(
     await host.start()
     await host.logged("no version could be fetched: There is no bundle for Python 3.11.")
     await host.logged("trying again in")
+    assert NO_WAY not in host.log
     bundle = await bundles.make("0.2.0")
     center.shelf.put(bundle.file, bundle.manifest)
     center.shelf.refuse_with = None
@@ -464,3 +466,19 @@ async def test_another_python_gets_another_bundle(
     await host.logged("this version has proved good")
     assert host.versions.current == bundle.folder
     assert "X-Agent-Key" in center.shelf.headers[-1]
+
+
+async def test_another_python_on_a_host_that_waits_for_its_center_says_what_to_do(
+    host: InstalledHost, center: FakeCenter
+) -> None:
+    """Without an agent nobody waits: the launcher asks by a way out, and says what else there is."""
+    await host.stop()
+    manifest = host.layout.version(host.first) / "bundle.json"
+    record = json.loads(manifest.read_bytes())
+    manifest.unlink()
+    manifest.write_text(json.dumps({**record, "python": "3.10"}))
+    center.shelf.refuse_with = (404, "no_bundle", "There is no bundle for Python 3.11.")
+    host.layout.settings.write_text('link_listen = "127.0.0.1:3850"\n')
+    await host.start()
+    await host.logged(NO_WAY)
+    await host.stop()

@@ -8,6 +8,7 @@ from outrider.kit import config
 OTHERS = {
     "OUTRIDER_ANNOUNCE_FD": "tells a launched program where to say that it is ready",
     "OUTRIDER_CENTER": "names the saved center the CLI speaks to",
+    "OUTRIDER_CENTER_SOCKET": "tells the program that fetches versions where the agent leads to the center",
     "OUTRIDER_COMMAND_ID": "tells a command's process which command it is",
     "OUTRIDER_CONFIG": "names the settings file",
     "OUTRIDER_DEBUG": "makes the CLI show where an error came from",

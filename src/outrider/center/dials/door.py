@@ -20,7 +20,10 @@ from outrider.domain.ids import AgentId
 from outrider.protocol.lanes import PATH as LANES_PATH
 
 _SOCKETS: Final = frozenset({PATH, STREAMS_PATH, LANES_PATH})
-_REQUESTS: Final = re.compile(r"/api/ca|/api/agents/enrol|/api/agents/[A-Za-z0-9_-]{1,80}/report")
+_REQUESTS: Final = re.compile(
+    r"/api/ca|/api/agents/enrol|/api/agents/[A-Za-z0-9_-]{1,80}/report"
+    r"|/api/agents/bundle/offer|/api/agents/bundle/[0-9a-f]{64}"
+)
 _NOT_HERE: Final = "Only what agents need is served on a connection that the center has dialled."
 
 Recognise = Callable[[DialledConnection, AgentId], Awaitable[None]]

@@ -7,6 +7,7 @@ Until it is proposed nothing that runs is touched, and the command can be cancel
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 
 import msgspec
@@ -35,13 +36,19 @@ class Fetching(msgspec.Struct, frozen=True, kw_only=True):
     build: str = ""
 
 
+def dialled() -> AbstractAsyncContextManager[Mapping[str, str]]:
+    """Where the program that fetches dials the center by itself, nothing has to be kept open for it."""
+    return nullcontext({})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Updates:
     """What an update takes.
 
     `program` brings a version among `versions`, with `environment`; it says how far it is as `Fetching`, a
-    line each. `running` is the version that this is. `restart` asks for a restart by the launcher. `settled`
-    gives a future that is done once no trial is under way in this process.
+    line each. `way` keeps open what it needs to reach the center while it runs, and gives the variables that
+    tell it; it raises OSError. `running` is the version that this is. `restart` asks for a restart by the
+    launcher. `settled` gives a future that is done once no trial is under way in this process.
     """
 
     versions: Versions
@@ -51,6 +58,7 @@ class Updates:
     remember: Remember
     restart: Callable[[], None]
     settled: Callable[[], asyncio.Future[None]]
+    way: Callable[[], AbstractAsyncContextManager[Mapping[str, str]]] = dialled
 
 
 def mark_of(packed: bytes) -> UpdateMark | None:

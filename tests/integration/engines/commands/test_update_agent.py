@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,8 @@ class Machine:
         self.remembers: Callable[[], None] = lambda: None
         self.restarts = 0
         self.settled = True
+        self.ways = 0
+        self.no_way = ""
         self.host = Host(folder, updates=self.updates())
 
     def updates(self) -> Updates:
@@ -60,6 +63,7 @@ class Machine:
             remember=self._remember,
             restart=self._restart,
             settled=self._settled,
+            way=self._way,
         )
 
     def fetches(self, script: str, *said: dict[str, str]) -> None:
@@ -74,6 +78,16 @@ class Machine:
         self.marks[command_id] = mark
         self.remembers()
         return self.holds
+
+    @asynccontextmanager
+    async def _way(self) -> AsyncIterator[Mapping[str, str]]:
+        if self.no_way:
+            raise OSError(self.no_way)
+        self.ways += 1
+        try:
+            yield {"OUTRIDER_CENTER_SOCKET": "/the/way"}
+        finally:
+            self.ways -= 1
 
     def _restart(self) -> None:
         self.restarts += 1
@@ -228,6 +242,28 @@ async def test_what_is_asked_for_reaches_the_program(machine: Machine) -> None:
     machine.fetches('echo "$* $OUTRIDER_HOME" >&2; exit 1')
     done = await machine.host.do("update_agent", version="0.2.0-bbbbbbbbbbbb", force=True)
     assert "--version 0.2.0-bbbbbbbbbbbb --anew /the/home" in done.outcome.reason
+    machine.host.close()
+
+
+async def test_its_way_to_the_center_is_kept_open_while_it_fetches(
+    machine: Machine, tasks: Tasks, until: Until
+) -> None:
+    """The program is told of it; it is closed when the program ends, and when the command does."""
+    machine.fetches('echo "$OUTRIDER_CENTER_SOCKET" >&2; exit 1')
+    done = await machine.host.do("update_agent")
+    assert "exit code 1: /the/way" in done.outcome.reason
+    assert machine.ways == 0
+    machine.fetches("sleep 600")
+    begun = machine.host.begin("update_agent")
+    running = tasks.start("update", begun.execution.run())
+    await until(lambda: machine.ways)
+    begun.execution.cancel()
+    assert (await running).state is _S.CANCELLED
+    assert machine.ways == 0
+    machine.no_way = "No space left on device"
+    done = await machine.host.do("update_agent")
+    assert done.outcome.state is _S.FAILED
+    assert done.outcome.reason == "no way to the center could be opened for it: No space left on device"
     machine.host.close()
 
 

@@ -7,6 +7,7 @@ told by whichever version runs in the end.
 
 import functools
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from typing import Final
 
 import msgspec
@@ -85,9 +86,14 @@ class UpdateExecution(OutlivingExecution[UpdateAgentParams, UpdateMark]):
         options = (["--version", params.version] if params.version else []) + (
             ["--anew"] if params.force else []
         )
-        code = await self._steps.follow(
-            *updates.program, *options, into=told, environment=updates.environment
-        )
+        async with AsyncExitStack() as stack:
+            try:
+                way = await stack.enter_async_context(updates.way())
+            except OSError as error:
+                raise CannotDo(f"no way to the center could be opened for it: {error}") from error
+            code = await self._steps.follow(
+                *updates.program, *options, into=told, environment={**updates.environment, **way}
+            )
         if told.last is None or told.last.state not in ("done", "failed"):
             raise CannotDo(f"the program that fetches versions ended with exit code {code}: {told.complaint}")
         if told.last.state == "failed" or code != 0:
