@@ -139,9 +139,12 @@ def _asked(listening: socket.socket, authority: Path, paths: Sequence[str]) -> d
 async def test_who_is_dialled_gets_what_agents_need_and_nothing_else(fleet: Fleet) -> None:
     """The center shows its certificate; a stranger learns of the authority alone: no API, no page."""
     others = ["/api/agents", "/api/login", "/schema/openapi.json", "/healthz", "/api/agents/x/commands"]
+    others += ["/api/bundles", "/api/agents/bundle", "/api/agents/bundle/x"]
+    # These are for agents, who have to say which they are.
+    asked = ["/api/agents/bundle/offer?python=3.11&platform=linux-x86_64", f"/api/agents/bundle/{'0' * 64}"]
     with socket.create_server(("127.0.0.1", 0)) as listening:
         listening.settimeout(_PATIENCE)
         await fleet.dial(listening.getsockname()[1])
         authority = fleet.center.home / "ca" / "ca.pem"
-        answers = await asyncio.to_thread(_asked, listening, authority, ["/api/ca", *others])
-    assert answers == {"/api/ca": 200, **dict.fromkeys(others, 404)}
+        answers = await asyncio.to_thread(_asked, listening, authority, ["/api/ca", *others, *asked])
+    assert answers == {"/api/ca": 200, **dict.fromkeys(others, 404), **dict.fromkeys(asked, 401)}

@@ -115,10 +115,16 @@ async def _import(fleet: Fleet, bundle: Bundle) -> None:
     assert process.returncode == 0, err.decode()
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Template, list[Bundle]]:
+    """The version that hosts begin with, and a good and a broken one."""
+    return _made(tmp_path_factory.mktemp("made"))
+
+
 @pytest_asyncio.fixture
-async def waiting(fleet: Fleet, folder: Path) -> AsyncIterator[Waiting]:
+async def waiting(fleet: Fleet, folder: Path, made: tuple[Template, list[Bundle]]) -> AsyncIterator[Waiting]:
     """A host that has enrolled by dialling, and waits since; the center has a good and a broken version."""
-    template, bundles = await asyncio.to_thread(_made, folder)
+    template, bundles = made
     for bundle in bundles:
         await _import(fleet, bundle)
     host = InstalledHost(folder / "host", template, "", enrolment_key=await fleet.api.new_key())
@@ -152,16 +158,18 @@ async def test_updates_need_no_way_out(waiting: Waiting) -> None:
     assert shown["status"] == "failed", (shown, host.log)
     assert "RuntimeError: broken on purpose" in shown["reason"]
     await waiting.pinged()
-    assert host.versions.current == host.versions.installed()[0] or host.versions.trial() is None
+    assert (host.versions.current or "").startswith(f"{_GOOD}-")
+    assert host.versions.trial() is None
     assert (await fleet.api.agent(agent_id))["version"] == _GOOD
 
     shown = await waiting.ended(await waiting.update("9.9.9"))
     assert shown["status"] == "failed"
     assert "9.9.9" in shown["reason"]
 
+    waiting.proxy.refuse(on=True)
+    waiting.proxy.cut()
     waiting.told(center_url=fleet.url(tls=True))
     host.program.signal(signal.SIGHUP)
-    await host.logged("restarting in place", times=host.log.count("restarting in place"))
     await waiting.pinged()
     assert host.agent_id == agent_id
 

@@ -13,6 +13,7 @@ import pytest
 from outrider.agent.side_door import MOST, SideDoor
 from outrider.bootstrap.side_door import CENTER_SOCKET
 from outrider.bootstrap.side_door import SideDoor as Way
+from outrider.kit.tasks import Tasks
 
 _PATIENCE: Final = 20.0
 _WAIT: Final = 5.0
@@ -65,6 +66,10 @@ async def _is_over(connection: socket.socket) -> bool:
     return await asyncio.to_thread(connection.recv, 1) == b""
 
 
+def _mode(place: str) -> int:
+    return stat.S_IMODE(Path(place).stat().st_mode)
+
+
 def _left(folder: Path) -> list[str]:
     return [file.name for file in folder.iterdir()]
 
@@ -76,13 +81,14 @@ async def test_it_leads_to_the_center_and_is_gone_afterwards(tmp_path: Path) -> 
     async with _center() as center:
         async with SideDoor(folder, center.connect).open() as variables:
             place = variables[CENTER_SOCKET]
-            assert stat.S_IMODE(Path(place).stat().st_mode) == 0o600
+            assert _mode(place) == 0o600
             with await _through(place) as program:
                 (end,) = center.ends
                 sent = bytes(range(256)) * 4096
-                sending = asyncio.create_task(asyncio.to_thread(program.sendall, sent))
-                assert await asyncio.to_thread(_received, end, len(sent)) == sent
-                await sending
+                _, came = await asyncio.gather(
+                    asyncio.to_thread(program.sendall, sent), asyncio.to_thread(_received, end, len(sent))
+                )
+                assert came == sent
                 await asyncio.to_thread(end.sendall, b"answer")
                 end.close()
                 assert await asyncio.to_thread(_received, program, 6) == b"answer"
@@ -154,8 +160,12 @@ async def test_a_program_that_does_not_wait_leaves_nothing(tmp_path: Path) -> No
 
         return connect_later
 
-    async with _center() as center, SideDoor(tmp_path, later(center.connect)).open() as variables:
-        going = asyncio.create_task(_through(variables[CENTER_SOCKET]))
+    async with (
+        _center() as center,
+        SideDoor(tmp_path, later(center.connect)).open() as variables,
+        Tasks("test") as tasks,
+    ):
+        going = tasks.start("go", _through(variables[CENTER_SOCKET]))
         await asked.wait()
         with socket.socket(socket.AF_UNIX) as program:
             program.connect(variables[CENTER_SOCKET])

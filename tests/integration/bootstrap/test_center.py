@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 import ssl
 import threading
 from collections.abc import AsyncIterator
@@ -12,6 +13,8 @@ import pytest_asyncio
 import trustme
 from aiohttp import web
 
+from outrider.agent import side_door as agents
+from outrider.agent.identity.__main__ import main as make_identity
 from outrider.bootstrap.center import (
     TRIES,
     CenterAway,
@@ -27,6 +30,7 @@ from outrider.bootstrap.center import (
     pin_of,
     pinned_authority,
 )
+from outrider.bootstrap.side_door import CENTER_SOCKET, SideDoor
 from outrider.bootstrap.target import Target
 from outrider.domain import enrolment
 from outrider.testing.bundle_shelf import BundleShelf
@@ -60,13 +64,17 @@ class Site:
         return runner
 
 
+def _bytes(folder: Path) -> Path:
+    file = folder / "bundle.tar.gz"
+    file.write_bytes(bytes(range(250)) * (SIZE // 250))
+    return file
+
+
 @pytest_asyncio.fixture
 async def site(tmp_path: Path) -> AsyncIterator[Site]:
     """One with a bundle that is none, but has bytes."""
     site = Site()
-    file = tmp_path / "bundle.tar.gz"
-    file.write_bytes(bytes(range(250)) * (SIZE // 250))
-    site.shelf.put(file, MANIFEST)
+    site.shelf.put(_bytes(tmp_path), MANIFEST)
     runner = await site.listen()
     yield site
     await runner.cleanup()
@@ -301,6 +309,38 @@ async def test_another_authority_is_not_trusted(tls: Site) -> None:
     with pytest.raises(CenterUntrusted, match="can't be read"):
         await offered(Door(tls.url, b"no certificate", {}))
     assert tls.shelf.headers == []
+
+
+async def test_by_the_agents_side_door_the_center_is_proved_as_elsewhere(
+    tls: Site, authority: trustme.CA, tmp_path: Path
+) -> None:
+    """What goes through is whole, also after a cut; nobody else is taken for the center there."""
+    make_identity([str(tmp_path)])
+    tls.shelf.put(_bytes(tmp_path), MANIFEST)
+
+    async def connect() -> socket.socket:
+        connection = socket.create_connection(("127.0.0.1", int(tls.url.rpartition(":")[2])))
+        connection.setblocking(False)  # noqa: FBT003 (the standard library takes it by position)
+        return connection
+
+    def door(trusted: trustme.CA, place: str) -> Door:
+        side = SideDoor(Path(place), tmp_path)
+        return Door(tls.url, trusted.cert_pem.bytes(), {"X-Agent-Key": "oak_1"}, side)
+
+    async with agents.SideDoor(tmp_path, connect).open() as variables:
+        with pytest.raises(CenterUntrusted, match="does not trust"):
+            await offered(door(trustme.CA(), variables[CENTER_SOCKET]))
+        assert tls.shelf.headers == []
+        by = door(authority, variables[CENTER_SOCKET])
+        tls.shelf.cut_after = [300_000]
+        file, _, pauses = await downloaded(by, await offered(by), tmp_path / "d")
+        assert file.stat().st_size == SIZE
+        assert len(pauses) == 1
+    with pytest.raises(CenterAway, match="this host's agent leads there no more"):
+        await offered(by)
+    (tmp_path / "identity.pem").unlink()
+    with pytest.raises(CenterAway, match="this host's certificate can't be read"):
+        await offered(by)
 
 
 async def test_pauses_can_be_ended(site: Site, door: Door, tmp_path: Path) -> None:

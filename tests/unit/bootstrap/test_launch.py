@@ -22,7 +22,7 @@ from outrider.bootstrap.layout import Layout
     ],
 )
 def test_listen_mode_is_read_as_the_agent_reads_it(
-    tmp_path: Path, written: str | None, environ: Mapping[str, str], waits: bool
+    tmp_path: Path, written: str | None, environ: Mapping[str, str], *, waits: bool
 ) -> None:
     """The variable counts before the file; a file that can't be read is the agent's to complain of."""
     layout = Layout(prefix=tmp_path, settings=tmp_path / "agent.toml")
