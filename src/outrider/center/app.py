@@ -47,6 +47,7 @@ from outrider.center.fleet.approval import Approved
 from outrider.center.fleet.presence import Presence
 from outrider.center.fleet.routes import router as fleet_routes
 from outrider.center.fleet.service import FleetService
+from outrider.center.fleet.short_forms import ShortForms
 from outrider.center.fleet.target_routes import router as target_routes
 from outrider.center.groups.profile_routes import router as profile_routes
 from outrider.center.groups.routes import router as group_routes
@@ -187,6 +188,7 @@ class Center:
             idle=settings.terminal_idle_minutes * 60,
         )
         self.outward = Outward(settings.public_url, authority.chain_pem() if authority else b"")
+        self.short_forms = ShortForms(store, sealer, clock, pins=pins)
         self.fleet = FleetService(
             store,
             self.presence,
@@ -200,6 +202,7 @@ class Center:
             snapshot_of=self.telemetry.latest.of,
             forget_terminals=self.terminals.forget,
             install_lines=partial(install_lines, self.outward),
+            short_forms=self.short_forms,
         )
         self.joining = Joining(self.fleet, self.outward, clock)
         self.bundles = BundleService(KeptBundles(store, blobs, clock), clock, home=settings.home.expanduser())
@@ -296,6 +299,7 @@ class Center:
             **self.dispatches.handed,
             **self.deploy.handed,
             "fleet": self.fleet,
+            "short_forms": self.short_forms,
             "dials": self.dials,
             "joining": self.joining,
             "groups": self.groups,

@@ -39,6 +39,9 @@ def new_key(
     ttl: Annotated[str, Parameter(help="How long it lives: 90s, 20m, 24h, 7d.")] = "20m",
     approve: Annotated[bool, Parameter(help="Let its hosts in without approval by hand.")] = False,
     tag: Annotated[list[str] | None, Parameter(help="Tag for its hosts; may be repeated.")] = None,
+    short: Annotated[
+        bool, Parameter(help="Show eight characters that stand for the key, for typing by hand.")
+    ] = False,
     as_json: AsJson = False,
     where: Where | None = None,
 ) -> None:
@@ -48,7 +51,7 @@ def new_key(
 
     async def make(center: AsyncCenter) -> tuple[NewEnrolmentKey, str]:
         made = await center.new_enrolment_key(
-            label=label, uses=count, ttl=seconds, approve=approve, tags=tag or ()
+            label=label, uses=count, ttl=seconds, approve=approve, tags=tag or (), short=short
         )
         return made, center.url
 
@@ -56,9 +59,9 @@ def new_key(
     if as_json:
         show_json(made)
         return
-    sys.stdout.write(made.key + "\n")
+    sys.stdout.write((made.short or made.key) + "\n")
     sys.stdout.flush()
-    sys.stderr.write(_how_to_join(made, url))
+    sys.stderr.write(_how_to_join(made, url) if made.short is None else _how_to_type(made, made.short, url))
 
 
 def _how_to_join(made: NewEnrolmentKey, url: str) -> str:
@@ -72,6 +75,17 @@ def _how_to_join(made: NewEnrolmentKey, url: str) -> str:
     if install.python is not None:
         lines += f"\nWhere there is no curl:\n\n{install.python}\n"
     return f"{lines}\n{install.note}\n" if install.note else lines
+
+
+def _how_to_type(made: NewEnrolmentKey, short: str, url: str) -> str:
+    center = url if made.install is None or made.install.url is None else made.install.url
+    return (
+        f"\nThe key ends {until(made.expires)}. Where outrider is installed already:\n\n"
+        f"    outrider agent config controller-url={center}\n"
+        f"    outrider agent provision {short}\n\n"
+        "The host has to trust the center's certificate already; else it takes the full key:\n\n"
+        f"{made.key}\n"
+    )
 
 
 def _read_uses(text: str) -> int | None:

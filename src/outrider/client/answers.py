@@ -228,9 +228,10 @@ class InstallLines(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NewEnrolmentKey(EnrolmentKeyFacts, frozen=True, kw_only=True):
-    """An enrolment key that was just made. `key` is shown this once."""
+    """An enrolment key that was just made. `key` is shown this once, and so is its `short` form, if any."""
 
     key: str
+    short: str | None = None
     install: InstallLines | None = None
     """How a host joins with it."""
 

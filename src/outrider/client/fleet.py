@@ -77,17 +77,22 @@ class Fleet(Asking):
         ttl: float | None = None,
         approve: bool = False,
         tags: Collection[str] = (),
+        short: bool = False,
     ) -> NewEnrolmentKey:
         """Make an enrolment key; its text is shown this once.
 
         `uses` None is as often as one likes; `ttl` in seconds (None: the center's default); with `approve`
-        hosts that come with it need no approval by hand; `tags` are put on them.
+        hosts that come with it need no approval by hand; `tags` are put on them. With `short` it has a short
+        form of eight characters, too, for typing by hand.
         """
         body: dict[str, Any] = {"uses": uses, "approve": approve, "tags": list(tags)}
         if label is not None:
             body["label"] = label
         if ttl is not None:
             body["ttl"] = ttl
+        if short:
+            # Only where it is asked for: an older center does not know the field.
+            body["short"] = True
         return await self._transport().ask("POST", "/api/enrolment-keys", NewEnrolmentKey, body=body)
 
     async def enrolment_keys(self) -> list[EnrolmentKeyFacts]:

@@ -85,7 +85,9 @@ class EnrolmentKey:
                 "this is an agent key (oak_...); joining needs an enrolment key (oek_...)"
             )
         if not text.startswith(_ENROLMENT_PREFIX):
-            raise MalformedEnrolmentKey("an enrolment key starts with oek_")
+            raise MalformedEnrolmentKey(
+                "an enrolment key starts with oek_, and its short form has 8 letters and digits"
+            )
         credential, dot, pins = text.removeprefix(_ENROLMENT_PREFIX).partition(".")
         key_id, underscore, secret = credential.partition("_")
         if not underscore:

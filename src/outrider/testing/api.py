@@ -380,6 +380,7 @@ class FakeApi:
         }
         self.keys[key["id"]] = key
         text = f"oek_{key['id']}_{'s' * 43}"
+        short = "0K7Q1X2M" if body.get("short") else None
         url = f"https://center.example:8443/api/agents/install-script?key={text}"
         install: Json = {
             "url": "https://center.example:8443",
@@ -387,7 +388,7 @@ class FakeApi:
             "python": f"python3 -c '{url}' | sh",
             "note": "",
         }
-        return web.json_response({**key, "key": text, "install": install}, status=201)
+        return web.json_response({**key, "key": text, "short": short, "install": install}, status=201)
 
     async def _list_keys(self, _: web.Request) -> web.Response:
         return web.json_response(list(self.keys.values()))

@@ -42,6 +42,7 @@ ROUTES: Final[dict[tuple[str, str], Role | str]] = {
     ("POST", "/api/agents/{agent_id}/approve"): Role.ADMIN,
     ("POST", "/api/agents/{agent_id}/decline"): Role.ADMIN,
     ("POST", "/api/agents/enrol"): AGENT,
+    ("POST", "/api/agents/exchange-key"): AGENT,
     ("GET", "/api/agents/install-script"): AGENT,
     ("GET", "/api/agents/bundle/offer"): AGENT,
     ("GET", "/api/agents/bundle/{digest}"): AGENT,

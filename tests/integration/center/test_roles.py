@@ -120,6 +120,7 @@ async def test_an_open_route_has_its_own_rules(api: Api, method: str, path: str)
         ("GET", "/api/oidc/{name}/callback"): 404,
         ("POST", "/api/oidc/exchange"): 400,
         ("POST", "/api/agents/enrol"): 400,
+        ("POST", "/api/agents/exchange-key"): 400,
         ("GET", "/api/agents/bundle/offer"): 400,
         ("GET", "/api/agents/bundle/{digest}"): 401,
         ("GET", "/api/agents/install-script"): 401,

@@ -139,6 +139,18 @@ async def test_a_new_key_stands_alone_on_stdout(api: FakeApi, signed_in: Program
     assert "revoked" in (await signed_in.run("keys", "list")).out
 
 
+async def test_a_short_key_stands_alone_on_stdout(signed_in: Program) -> None:
+    """Beside it the two lines for the host, and the full key for where it is not enough; JSON has both."""
+    ended = await signed_in.run("keys", "new", "--short")
+    assert ended.out == "0K7Q1X2M\n"
+    assert "outrider agent config controller-url=https://center.example:8443\n" in ended.err
+    assert "outrider agent provision 0K7Q1X2M\n" in ended.err
+    assert "\noek_" in ended.err
+    made = json.loads((await signed_in.run("keys", "new", "--short", "--json")).out)
+    assert (made["short"], made["key"][:4]) == ("0K7Q1X2M", "oek_")
+    assert json.loads((await signed_in.run("keys", "new", "--json")).out)["short"] is None
+
+
 async def test_exec_shows_output_live_and_ends_with_the_remote_code(api: FakeApi, signed_in: Program) -> None:
     """Each piece is there before the next is made; stdout and stderr stay apart, byte for byte."""
     process = await signed_in.start(

@@ -15,6 +15,13 @@ from outrider.domain.errors import NotFound, Unauthenticated
 from outrider.domain.ids import AgentId, KeyId
 
 
+class ShortRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A short form as it is kept: a keyed hash of it, and its key's secret, sealed."""
+
+    hash: bytes
+    sealed: bytes
+
+
 class NewKey(msgspec.Struct, frozen=True, kw_only=True):
     """A key to be made. `uses` None means without limit; `expires` None means never."""
 
@@ -26,6 +33,7 @@ class NewKey(msgspec.Struct, frozen=True, kw_only=True):
     uses: int | None
     expires: float | None
     by: Actor
+    short: ShortRow | None = None
 
 
 class Revocation(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,13 +59,13 @@ class KeyRow(msgspec.Struct, frozen=True, kw_only=True):
     revoked: bool
 
 
-_SHOWN = [enrolment_keys.c[name] for name in KeyRow.__struct_fields__]
+SHOWN = [enrolment_keys.c[name] for name in KeyRow.__struct_fields__]
 
 
 async def list_keys(conn: Connection) -> list[KeyRow]:
     """List all keys, newest first."""
     rows = await conn.execute(
-        sa.select(*_SHOWN).order_by(enrolment_keys.c.created.desc(), enrolment_keys.c.id)
+        sa.select(*SHOWN).order_by(enrolment_keys.c.created.desc(), enrolment_keys.c.id)
     )
     return [as_struct(row, KeyRow) for row in rows]
 
@@ -70,7 +78,7 @@ async def vouch(conn: Connection, key_id: str, secret_hash: bytes, *, now: float
     """
     found = (
         await conn.execute(
-            sa.select(*_SHOWN, enrolment_keys.c.secret_hash).where(enrolment_keys.c.id == key_id)
+            sa.select(*SHOWN, enrolment_keys.c.secret_hash).where(enrolment_keys.c.id == key_id)
         )
     ).one_or_none()
     if found is None or not hmac.compare_digest(bytes(found.secret_hash), secret_hash):
@@ -78,13 +86,21 @@ async def vouch(conn: Connection, key_id: str, secret_hash: bytes, *, now: float
             "This enrolment key is not known here; make a new one with `outrider keys new`."
         )
     row = as_struct(found, KeyRow)
-    if row.revoked:
-        raise Unauthenticated("This enrolment key was revoked; make a new one with `outrider keys new`.")
-    if row.expires is not None and row.expires <= now:
-        raise Unauthenticated("This enrolment key has expired; make a new one with `outrider keys new`.")
-    if row.uses is not None and row.used >= row.uses:
-        raise Unauthenticated("This enrolment key is used up; make a new one with `outrider keys new`.")
+    end = end_of(row, now=now)
+    if end:
+        raise Unauthenticated(f"This enrolment key {end}; make a new one with `outrider keys new`.")
     return row
+
+
+def end_of(row: KeyRow, *, now: float) -> str:
+    """Say why hosts can't join with a key any more at unix time `now`; empty while they can."""
+    if row.revoked:
+        return "was revoked"
+    if row.expires is not None and row.expires <= now:
+        return "has expired"
+    if row.uses is not None and row.used >= row.uses:
+        return "is used up"
+    return ""
 
 
 async def joined_with(conn: Connection, key_id: str, secret_hash: bytes, *, now: float) -> dict[AgentId, str]:
@@ -142,8 +158,14 @@ class MakeKeys:
                 last_used=None,
                 revoked=False,
             )
+            short = item.short
             await tx.conn.execute(
-                sa.insert(enrolment_keys).values(**msgspec.structs.asdict(row), secret_hash=item.secret_hash)
+                sa.insert(enrolment_keys).values(
+                    **msgspec.structs.asdict(row),
+                    secret_hash=item.secret_hash,
+                    short_hash=None if short is None else short.hash,
+                    short_sealed=None if short is None else short.sealed,
+                )
             )
             tx.event("enrolment_key.made", item.id, {"label": item.label, "by": item.by.name})
             made_with = {
@@ -152,6 +174,7 @@ class MakeKeys:
                 "approve": item.approve,
                 "uses": item.uses,
                 "expires": item.expires,
+                "short": item.short is not None,
             }
             tx.audit(item.by, "enrolment_key.make", item.id, made_with)
             made.append(row)
@@ -169,7 +192,9 @@ class RevokeKeys:
         results: list[Exception | None] = []
         for item in items:
             done = await tx.conn.execute(
-                sa.update(enrolment_keys).where(enrolment_keys.c.id == item.key_id).values(revoked=True)
+                sa.update(enrolment_keys)
+                .where(enrolment_keys.c.id == item.key_id)
+                .values(revoked=True, short_hash=None, short_sealed=None)
             )
             if done.rowcount:
                 tx.event("enrolment_key.revoked", item.key_id, {})

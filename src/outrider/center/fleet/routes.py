@@ -11,6 +11,7 @@ from msgspec import Meta
 from outrider.center.fleet.keys import KeyRow
 from outrider.center.fleet.rows import AgentFilter
 from outrider.center.fleet.service import AgentSummary, AgentView, EnrolRequest, FleetService, MadeKey
+from outrider.center.fleet.short_forms import ShortForms
 from outrider.center.http.addresses import client_address
 from outrider.center.http.callers import Caller, Open, access
 from outrider.center.http.paging import next_page
@@ -41,6 +42,20 @@ class KeyBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     ttl: Annotated[float, Meta(gt=0, le=Year)] | None = 1200.0
     approve: bool = False
     tags: Annotated[list[str], Meta(max_length=64)] = []
+    #: Whether it gets a short form of eight characters, too, for typing by hand.
+    short: bool = False
+
+
+class ExchangeBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """The short form of an enrolment key, as somebody has typed it."""
+
+    short: Annotated[str, Meta(max_length=64)]
+
+
+class Exchanged(msgspec.Struct, kw_only=True):
+    """The enrolment key behind a short form."""
+
+    key: str
 
 
 class ChangeBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -135,6 +150,17 @@ async def enrol_agent(
     return Enrolled(agent_id=enrolled.agent_id, approval=enrolled.approval, label=enrolled.label)
 
 
+@post("/agents/exchange-key", opt=access(Open.AGENT), status_code=200, responses=documented([401, 429]))
+async def exchange_key(
+    data: JSONBody[ExchangeBody],
+    request: Request[Any, Any, Any],
+    short_forms: NamedDependency[ShortForms],
+) -> Response[Exchanged]:
+    """Give a host the enrolment key behind the short form that was typed on it; uses nothing up."""
+    key = await short_forms.exchange(data.short, address=client_address(request))
+    return Response(Exchanged(key=key), headers={"Cache-Control": "no-store"})
+
+
 @post("/enrolment-keys", opt=access(Role.ADMIN), status_code=201)
 async def make_key(data: JSONBody[KeyBody], request: Asked, fleet: Fleet) -> MadeKey:
     """Make an enrolment key; its text is told once."""
@@ -145,6 +171,7 @@ async def make_key(data: JSONBody[KeyBody], request: Asked, fleet: Fleet) -> Mad
         ttl=data.ttl,
         approve=data.approve,
         tags=data.tags,
+        short=data.short,
     )
 
 
@@ -173,6 +200,7 @@ def router() -> Router:
             approve_agent,
             decline_agent,
             enrol_agent,
+            exchange_key,
             make_key,
             list_keys,
             revoke_key,

@@ -12,6 +12,7 @@ from outrider.center.bundles.newer import Newer, newer_for
 from outrider.center.fleet import keys, rows, targets, writes
 from outrider.center.fleet.approval import approval_of
 from outrider.center.fleet.presence import Presence
+from outrider.center.fleet.short_forms import ShortForms
 from outrider.center.groups.given import Given, Membership, given, memberships
 from outrider.center.joining.lines import InstallLines
 from outrider.center.link.hub import Hub
@@ -105,10 +106,11 @@ class TargetPreview(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MadeKey(msgspec.Struct, frozen=True, kw_only=True):
-    """A new enrolment key; `key` is told once."""
+    """A new enrolment key; `key` is told once, and so is its `short` form (null where none was wanted)."""
 
     id: str
     key: str
+    short: str | None
     label: str
     tags: list[str]
     approve: bool
@@ -136,6 +138,7 @@ class FleetService:
         tell: Callable[[Sequence[AgentId]], None],
         forget_terminals: Callable[[Sequence[TerminalId]], Awaitable[None]],
         install_lines: Callable[[str], InstallLines],
+        short_forms: ShortForms,
     ) -> None:
         """Take the parts; `pins` are those of the center's CA, empty without TLS.
 
@@ -156,6 +159,7 @@ class FleetService:
         self._forget_terminals = forget_terminals
         self._snapshot_of = snapshot_of
         self._install_lines = install_lines
+        self._short_forms = short_forms
         self._failures: KeyedLimiter[str] = KeyedLimiter(0.2, 20, clock, max_keys=10_000)
 
     # --- enrolment keys
@@ -169,13 +173,16 @@ class FleetService:
         ttl: float | None = 1200.0,
         approve: bool = False,
         tags: list[str] | None = None,
+        short: bool = False,
         announce: Callable[[KeyId], Awaitable[None]] | None = None,
     ) -> MadeKey:
         """Make an enrolment key. `ttl` in seconds; None for `uses` or `ttl` means without limit.
 
-        `announce` is awaited with its id before it is there, for whoever has to end it whatever happens.
+        With `short` it has a short form, too. `announce` is awaited with its id before it is there, for
+        whoever has to end it whatever happens.
         """
         key = new_enrolment_key(self._pins)
+        form = self._short_forms.make(key) if short else None
         if announce is not None:
             await announce(KeyId(key.id))
         new = keys.NewKey(
@@ -187,12 +194,14 @@ class FleetService:
             uses=uses,
             expires=None if ttl is None else self._clock.time() + ttl,
             by=by,
+            short=None if form is None else form.row,
         )
         row = await self._store.writer.submit(keys.MAKE_KEYS, new)
         text = key.format()
         return MadeKey(
             id=row.id,
             key=text,
+            short=None if form is None else form.text,
             label=row.label,
             tags=row.tags,
             approve=row.approve,

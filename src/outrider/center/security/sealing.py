@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import hmac
 import os
 import secrets
 import stat
@@ -98,6 +99,16 @@ class Sealer:
             _key_id(key): ChaCha20Poly1305(_derive(key)) for key in (*master.previous, master.current)
         }
         self._current_id = _key_id(master.current)
+        self._hashing = tuple(_derive_for_hashes(key) for key in (master.current, *master.previous))
+
+    def hashes(self, plain: bytes, *, context: str) -> tuple[bytes, ...]:
+        """Hash a secret that is too short for a plain hash, so that it can be found without being kept.
+
+        32 bytes each: under the current key, then under each older one. Without a master key nobody can
+        search for the secret behind a hash.
+        """
+        said = context.encode() + b"\0" + plain
+        return tuple(hmac.digest(key, said, hashlib.sha256) for key in self._hashing)
 
     def seal(self, plain: bytes, *, context: str) -> bytes:
         """Encrypt; two seals of the same bytes differ. Adds 33 bytes."""
@@ -147,6 +158,10 @@ def _key_id(key: bytes) -> bytes:
 
 def _derive(key: bytes) -> bytes:
     return HKDF(SHA256(), _KEY_BYTES, salt=None, info=b"outrider sealing 1").derive(key)
+
+
+def _derive_for_hashes(key: bytes) -> bytes:
+    return HKDF(SHA256(), _KEY_BYTES, salt=None, info=b"outrider hashing 1").derive(key)
 
 
 def _read_private(path: Path) -> str:

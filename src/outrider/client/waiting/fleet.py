@@ -71,10 +71,13 @@ class WaitingFleet(Waiting):
         ttl: float | None = None,
         approve: bool = False,
         tags: Collection[str] = (),
+        short: bool = False,
     ) -> NewEnrolmentKey:
         """Make an enrolment key; its text is shown this once."""
         return self._wait(
-            self._center.new_enrolment_key(label=label, uses=uses, ttl=ttl, approve=approve, tags=tags)
+            self._center.new_enrolment_key(
+                label=label, uses=uses, ttl=ttl, approve=approve, tags=tags, short=short
+            )
         )
 
     def enrolment_keys(self) -> list[EnrolmentKeyFacts]:

@@ -215,6 +215,10 @@ class ApiSuite:
         async with AsyncCenter(site.url, token=site.token) as center:
             made = await center.new_enrolment_key(label="rack 4", uses=3, ttl=60, tags=["web"])
             assert made.key.startswith("oek_")
+            assert made.short is None
+            typed = await center.new_enrolment_key(short=True)
+            assert len(typed.short or "") == 8  # noqa: PLR2004 - what people type
+            await center.revoke_enrolment_key(typed.id)
             (listed,) = [key for key in await center.enrolment_keys() if key.id == made.id]
             assert (listed.label, listed.uses, listed.tags) == ("rack 4", 3, ["web"])
             await center.revoke_enrolment_key(made.id)

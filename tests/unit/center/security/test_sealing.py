@@ -31,6 +31,17 @@ def as_text(key: bytes) -> str:
     return base64.b64encode(key).decode()
 
 
+def test_a_hash_finds_a_secret_again_and_only_under_its_key_and_context() -> None:
+    """The same secret hashes the same; another key, secret or context differs; an old key still finds it."""
+    (once,) = Sealer(MasterKey(OLD)).hashes(b"secret", context="one")
+    assert len(once) == 32
+    assert Sealer(MasterKey(OLD)).hashes(b"secret", context="one") == (once,)
+    assert Sealer(MasterKey(OLD)).hashes(b"secret", context="another") != (once,)
+    assert Sealer(MasterKey(OLD)).hashes(b"Secret", context="one") != (once,)
+    current, previous = Sealer(MasterKey(NEW, (OLD,))).hashes(b"secret", context="one")
+    assert (current != once, previous) == (True, once)
+
+
 @given(st.binary(max_size=500), st.text(max_size=50))
 def test_what_is_sealed_opens_again(plain: bytes, context: str) -> None:
     """Any bytes, in any context."""

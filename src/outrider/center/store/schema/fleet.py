@@ -38,6 +38,9 @@ enrolment_keys: Final = Table(
     Column("expires", Double),
     Column("last_used", Double),
     Column("revoked", Boolean, nullable=False, server_default=false()),
+    # Of its short form, while it has one: a keyed hash to find it by, and the key's secret, sealed.
+    Column("short_hash", LargeBinary, unique=True, index=True),
+    Column("short_sealed", LargeBinary),
 )
 
 # What targets and lists look at and heartbeats write, and nothing else: a walk through ten thousand of them
