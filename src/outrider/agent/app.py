@@ -68,7 +68,13 @@ from outrider.agent.storage import Storage, gibibytes
 from outrider.agent.tags import AgentTags
 from outrider.agent.trial import TrialWatch, note_last_words
 from outrider.domain.connection_states import ConnectionState
-from outrider.domain.edge_config import CONTROLLER_URL, DISK_DIRECTORY, DISK_LIMIT, NETWORK_ADAPTER
+from outrider.domain.edge_config import (
+    CERT_DIRECTORY,
+    CONTROLLER_URL,
+    DISK_DIRECTORY,
+    DISK_LIMIT,
+    NETWORK_ADAPTER,
+)
 from outrider.domain.places import AGENT
 from outrider.engines.logs.journalctl import Journal
 from outrider.engines.telemetry.cards import has_network
@@ -196,6 +202,7 @@ class Daemon:
                     rng=rng,
                     allow_plain=settings.allow_plain_http,
                     inward=inward,
+                    authorities=lambda: configuration.of(CERT_DIRECTORY),
                 ),
                 connection=connection,
                 center=lambda: configuration.of(CONTROLLER_URL) or settings.center_url,

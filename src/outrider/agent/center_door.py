@@ -25,8 +25,6 @@ _CLOSE_SECONDS: Final = 2.0
 _REPORT_SECONDS: Final = 30.0
 _MAX_REPORT_ANSWER: Final = 16 * 1024 * 1024
 _OK: Final = 200
-_MAX_CA: Final = 64 * 1024
-_CERTIFICATES: Final = frozenset({".pem", ".crt"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +84,9 @@ class CenterDoor:
         Raises OSError (also ssl.SSLError) for certificates that can't be read, in listen mode
         CenterUrlRefused, and goes on as before.
         """
-        context = await asyncio.to_thread(self._trusted, way) if way.url.startswith("https:") else None
+        context = None
+        if way.url.startswith("https:"):
+            context = await asyncio.to_thread(trust.known_context, self._center_ca, way.authorities)
         source = (way.source, 0) if way.source else None
         first, more = self._connectors(way, context, source)
         before, self._way = (self._session, self._more), way
@@ -115,15 +115,6 @@ class CenterDoor:
     @property
     def _url(self) -> str:
         return self._way.url.rstrip("/")
-
-    def _trusted(self, way: Way) -> ssl.SSLContext:
-        authority = self._center_ca.read_bytes()[:_MAX_CA] if self._center_ca.exists() else None
-        context = trust.client_context(authority)
-        if way.authorities:
-            for file in sorted(Path(way.authorities).iterdir()):
-                if file.suffix in _CERTIFICATES:
-                    context.load_verify_locations(file)
-        return context
 
     async def link(self) -> aiohttp.ClientWebSocketResponse:
         """Dial the link. Raises aiohttp.ClientError or OSError."""

@@ -9,15 +9,17 @@ import asyncio
 import base64
 import random
 import ssl
-from typing import Final
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
 
 import aiohttp
 import msgspec
 
 from outrider.agent import trust
-from outrider.agent.answers import AnswerTooLong, read_body
 from outrider.agent.connection import Connection
+from outrider.agent.enrolment_door import SECONDS, CenterAway, ask_center
 from outrider.agent.enrolment_record import EnrolmentRecord, read_record, write_record
+from outrider.agent.exchange import exchange, refuse_in_listen_mode
 from outrider.agent.folder import AgentFolder
 from outrider.agent.identity import keys
 from outrider.agent.identity.files import Claim
@@ -28,8 +30,9 @@ from outrider.domain.enrolment import (
     hash_agent_key,
     new_agent_key,
 )
-from outrider.domain.errors import OutriderError, Unavailable
+from outrider.domain.errors import Unavailable
 from outrider.domain.ids import AgentId
+from outrider.domain.short_forms import read_short_form
 from outrider.kit import logs
 from outrider.kit.backoff import Backoff
 from outrider.kit.clock import Clock
@@ -39,24 +42,11 @@ from outrider.protocol.messages import Facts
 log = logs.get(__name__)
 
 _AGAIN: Final = Backoff(1.0, 60.0)
-_SECONDS: Final = 30.0
-_MAX_ANSWER: Final = 64 * 1024
+_PATH: Final = "/api/agents/enrol"
+_MAX_FILE: Final = 64 * 1024
 _ENROLLING: Final = "enrolling"
-_OK: Final = 200
-_TOO_EARLY: Final = frozenset({408, 425, 429})
-_SERVER_FAULT: Final = 500
 
-
-class EnrolmentRefused(OutriderError):
-    """The center does not take this host in; trying the same again does not help."""
-
-    code = "enrolment_refused"
-
-
-class CenterAway(Unavailable):
-    """The center gave no usable answer; trying again may help."""
-
-    code = "center_away"
+Given = TypeVar("Given")
 
 
 class EnrolmentRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,13 +70,6 @@ class EnrolmentAnswer(msgspec.Struct, frozen=True, kw_only=True):
     label: str = ""
 
 
-class _Problem(msgspec.Struct, frozen=True):
-    """What is read of an RFC 9457 problem."""
-
-    detail: str = ""
-    code: str = ""
-
-
 class Enroller:
     """Takes one host through its enrolment."""
 
@@ -99,8 +82,14 @@ class Enroller:
         rng: random.Random,
         allow_plain: bool = False,
         inward: Inward | None = None,
+        authorities: Callable[[], str],
     ) -> None:
-        """`inward` is there in listen mode: the center dials this host."""
+        """`inward` is there in listen mode: the center dials this host.
+
+        `authorities` gives the folder with certificates that vouch for the center beside the pinned and the
+        system's ones, empty for none.
+        """
+        self._authorities = authorities
         self._folder = folder
         self._connection = connection
         self._inward = inward
@@ -129,9 +118,12 @@ class Enroller:
         """
         trust.check_center_url(center_url, allow_plain=self._allow_plain)
         self.check(center_url)
-        key = EnrolmentKey.parse(key_text)
+        short = read_short_form(key_text)
+        key = None if short else EnrolmentKey.parse(key_text)
         self._connection.enter(self._state, _ENROLLING)
-        record = await self._prepare(center_url, key)
+        if key is None:
+            key = await self.full_key(center_url, short or "", patient=patient)
+        record = await self._prepare(center_url, key, short or "")
         claim = Claim(agent_key_hash=hash_agent_key(record.agent_key), enrolment_key_id=key.id)
         who, proof = await keys.prove(self._folder.path, claim)
         request = EnrolmentRequest(
@@ -145,17 +137,42 @@ class Enroller:
             label=label,
         )
         if patient:
-            answer = await self._ask_until_answered(center_url, key, request)
+            answer = await self._until_answered(lambda: self._ask(center_url, key, request))
         else:
             answer = await self._ask_once(center_url, key, request)
         enrolled = msgspec.structs.replace(
-            record, agent_id=AgentId(answer.agent_id), label=answer.label or label, used_key=key.id
+            record,
+            agent_id=AgentId(answer.agent_id),
+            label=answer.label or label,
+            used_key=key.id,
+            exchanged_key="",
         )
         await asyncio.to_thread(write_record, self._folder.enrolment, enrolled)
         log.info("enrolled", agent_id=answer.agent_id, approval=answer.approval)
         return enrolled
 
-    async def _prepare(self, center_url: str, key: EnrolmentKey) -> EnrolmentRecord:
+    async def full_key(self, center_url: str, short: str, *, patient: bool) -> EnrolmentKey:
+        """Return the key behind a short form, as the center says or has said when it was last asked.
+
+        One that is not `patient` asks once, and raises Unavailable when the center is away. Both raise
+        EnrolmentRefused.
+        """
+        kept = await asyncio.to_thread(read_record, self._folder.enrolment)
+        if kept is not None and kept.exchanged_key and kept.short_form == short:
+            # It may be used up by now, and an enrolment whose answer was lost is asked for with the same key.
+            return EnrolmentKey.parse(kept.exchanged_key)
+        if self._inward is not None:
+            raise refuse_in_listen_mode()
+        trust.check_center_url(center_url, allow_plain=self._allow_plain)
+
+        async def ask() -> EnrolmentKey:
+            return await exchange(
+                center_url, short, center_ca=self._folder.center_ca, authorities=self._authorities()
+            )
+
+        return await (self._until_answered(ask) if patient else ask())
+
+    async def _prepare(self, center_url: str, key: EnrolmentKey, short: str) -> EnrolmentRecord:
         kept = await asyncio.to_thread(read_record, self._folder.enrolment)
         if kept is not None and kept.agent_key and not kept.removed and kept.used_key == key.id:
             return msgspec.structs.replace(kept, center_url=center_url)
@@ -164,20 +181,20 @@ class Enroller:
             agent_key=new_agent_key(),
             used_key=key.id,
             left_key=kept.left_key if kept is not None else "",
+            short_form=short,
+            exchanged_key=key.format() if short else "",
         )
         await asyncio.to_thread(write_record, self._folder.enrolment, record)
         return record
 
     def _certificate(self) -> bytes:
-        return read_bounded(self._folder.path / "identity.pem", _MAX_ANSWER)
+        return read_bounded(self._folder.path / "identity.pem", _MAX_FILE)
 
-    async def _ask_until_answered(
-        self, center_url: str, key: EnrolmentKey, request: EnrolmentRequest
-    ) -> EnrolmentAnswer:
+    async def _until_answered(self, ask: Callable[[], Awaitable[Given]]) -> Given:
         attempt = 0
         while True:
             try:
-                return await self._ask(center_url, key, request)
+                return await ask()
             except Unavailable as error:
                 delay = _AGAIN.delay(attempt, self._rng)
                 log.warning("can't enrol yet", reason=error.detail, again_in=round(delay, 1))
@@ -192,7 +209,7 @@ class Enroller:
         if self._inward is None:
             return await self._ask(center_url, key, request)
         try:
-            return await self._clock.wait_for(self._ask(center_url, key, request), _SECONDS)
+            return await self._clock.wait_for(self._ask(center_url, key, request), SECONDS)
         except TimeoutError:
             raise CenterAway(
                 "The center has not dialled this host: have an administrator run `outrider agents dial`."
@@ -200,30 +217,28 @@ class Enroller:
 
     async def _ask(self, center_url: str, key: EnrolmentKey, request: EnrolmentRequest) -> EnrolmentAnswer:
         authority = await self._trust(center_url, key)
-        url = f"{center_url.rstrip('/')}/api/agents/enrol"
-        context = trust.client_context(authority) if _is_secure(center_url) else None
+        context = await asyncio.to_thread(self._context, authority) if _is_secure(center_url) else None
         connector = await self._connector(center_url, context)
-        timeout = aiohttp.ClientTimeout(total=_SECONDS)
-        try:
-            async with (
-                aiohttp.ClientSession(timeout=timeout, connector=connector) as session,
-                session.post(
-                    url,
-                    data=msgspec.json.encode(request),
-                    headers={"Content-Type": "application/json"},
-                    ssl=True if context is None else context,
-                    allow_redirects=False,
-                ) as response,
-            ):
-                return _understood(response.status, await read_body(response, _MAX_ANSWER))
-        except aiohttp.ClientConnectorCertificateError as error:
-            raise EnrolmentRefused(
-                f"The center's certificate is not vouched for by the pinned authority: {error}",
-            ) from error
-        except (aiohttp.ClientError, OSError, TimeoutError, AnswerTooLong) as error:
-            raise CenterAway(
-                f"The center {center_url} can't be reached: {logs.describe_error(error)}"
-            ) from error
+        return await ask_center(
+            center_url,
+            _PATH,
+            request,
+            EnrolmentAnswer,
+            context=context,
+            connector=connector,
+            distrusted="The center's certificate is not vouched for by the pinned authority",
+        )
+
+    def _context(self, authority: bytes | None) -> ssl.SSLContext:
+        context = trust.client_context(authority)
+        if authority is None:
+            try:
+                trust.add_authorities(context, self._authorities())
+            except OSError as error:
+                raise CenterAway(
+                    f"The certificates that vouch for the center can't be read: {error}"
+                ) from error
+        return context
 
     async def _trust(self, center_url: str, key: EnrolmentKey) -> bytes | None:
         if not _is_secure(center_url) or not key.pins:
@@ -252,19 +267,3 @@ class Enroller:
 
 def _is_secure(center_url: str) -> bool:
     return center_url.startswith("https:")
-
-
-def _understood(status: int, body: bytes) -> EnrolmentAnswer:
-    if status == _OK:
-        try:
-            return msgspec.json.decode(body, type=EnrolmentAnswer)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise CenterAway(f"The center's answer can't be read: {error}") from None
-    try:
-        detail = msgspec.json.decode(body, type=_Problem).detail
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        detail = ""
-    said = detail or f"HTTP {status}"
-    if status >= _SERVER_FAULT or status in _TOO_EARLY:
-        raise CenterAway(f"The center can't enrol anybody now: {said}")
-    raise EnrolmentRefused(f"The center refused to enrol this host: {said}")

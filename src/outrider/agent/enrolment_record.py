@@ -25,7 +25,8 @@ class EnrolmentRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     again with the same key. Then the center has answered (`agent_id` set). `removed` says why it is
     no agent any more: the center has deleted it, or its host has left. `used_key` is the id of the enrolment
     key that must not enrol it again, `left_key` of the one in the settings that must not bring back a host
-    that has left.
+    that has left (its short form, where that is in the settings). `short_form` is what that key was typed as,
+    empty for the key itself, and `exchanged_key` the key that the center gave for it, until it has enrolled.
     """
 
     center_url: str
@@ -35,6 +36,8 @@ class EnrolmentRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     used_key: str = ""
     removed: str = ""
     left_key: str = ""
+    short_form: str = ""
+    exchanged_key: str = ""
 
     def __repr__(self) -> str:
         """Show no secret."""

@@ -6,7 +6,8 @@ from collections.abc import Callable
 import msgspec
 
 from outrider.agent.connection import Connection
-from outrider.agent.enrol import Enroller, EnrolmentRefused
+from outrider.agent.enrol import Enroller
+from outrider.agent.enrolment_door import EnrolmentRefused
 from outrider.agent.enrolment_record import EnrolmentRecord, read_record, write_record
 from outrider.agent.folder import AgentFolder
 from outrider.agent.identity.files import IdentityBroken
@@ -15,6 +16,7 @@ from outrider.agent.trust import CenterUrlRefused, PinMismatch
 from outrider.domain.connection_states import ConnectionState
 from outrider.domain.enrolment import EnrolmentKey, MalformedEnrolmentKey
 from outrider.domain.errors import OutriderError
+from outrider.domain.short_forms import read_short_form
 from outrider.kit import logs
 from outrider.kit.supervise import StayDown
 from outrider.protocol.messages import Facts
@@ -104,6 +106,19 @@ class Membership:
             self._connection.enter(ConnectionState.NOT_CONFIGURED, reason)
             raise CantJoin(reason) from error
 
+    async def key_behind(self, record: EnrolmentRecord, key_text: str) -> EnrolmentKey:
+        """Return the enrolment key that somebody has typed, asking the member's center for a short one's.
+
+        Raises CantJoin.
+        """
+        try:
+            short = read_short_form(key_text)
+            if short is None:
+                return EnrolmentKey.parse(key_text)
+            return await self._enroller.full_key(record.center_url, short, patient=False)
+        except (OutriderError, MalformedEnrolmentKey) as error:
+            raise CantJoin(error.detail if isinstance(error, OutriderError) else str(error)) from error
+
     async def leave(self) -> None:
         """Wipe all that made this host a member, its key pair too. Raises OSError."""
         record = await self._read()
@@ -113,6 +128,7 @@ class Membership:
                 used_key=record.used_key,
                 removed=_LEFT,
                 left_key=self._told_key(),
+                short_form=record.short_form,
             )
             await asyncio.to_thread(write_record, self._folder.enrolment, gone)
         await asyncio.to_thread(self._wipe)
@@ -149,21 +165,21 @@ class Membership:
             before = f"{record.removed} " if record is not None and record.removed else ""
             raise self._not_a_member(f"{before}To join a center set {missing}.")
         if record is not None:
-            self._check_key(record, EnrolmentKey.parse(settings.enrolment_key))
+            self._check_key(record, _name_of(settings.enrolment_key))
         return await self._enroller.enrol(
             center_url=center, key_text=settings.enrolment_key, facts=facts, label=settings.label
         )
 
-    def _check_key(self, record: EnrolmentRecord, key: EnrolmentKey) -> None:
-        if record.removed and key.id in {record.used_key, record.left_key}:
+    def _check_key(self, record: EnrolmentRecord, told: str) -> None:
+        if record.removed and told in {record.used_key, record.short_form, record.left_key}:
             raise self._not_a_member(f"{record.removed} To join again, use a new enrolment key.")
-        if key.id == record.left_key:
+        if told == record.left_key:
             # A try to join with another key has failed since: the old one must not bring the host back.
             raise self._not_a_member(f"{_LEFT} To join again, use a new enrolment key.")
 
     def _told_key(self) -> str:
         try:
-            return EnrolmentKey.parse(self._settings.enrolment_key).id
+            return _name_of(self._settings.enrolment_key)
         except MalformedEnrolmentKey:
             return ""
 
@@ -177,3 +193,8 @@ class Membership:
     def _not_a_member(self, reason: str) -> NotAMember:
         self._connection.enter(ConnectionState.NOT_CONFIGURED, reason)
         return NotAMember(reason)
+
+
+def _name_of(key_text: str) -> str:
+    """Return what a key in the settings is remembered by. Raises MalformedEnrolmentKey."""
+    return read_short_form(key_text) or EnrolmentKey.parse(key_text).id

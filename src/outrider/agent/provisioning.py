@@ -8,10 +8,10 @@ from typing import Final
 from outrider.agent.enrolment_record import EnrolmentRecord
 from outrider.agent.folder import AgentFolder
 from outrider.agent.identity import keys
-from outrider.agent.membership import CantJoin, Membership
+from outrider.agent.membership import Membership
 from outrider.agent.trust import pins_of
-from outrider.domain.enrolment import EnrolmentKey, MalformedEnrolmentKey
 from outrider.domain.errors import Conflict
+from outrider.domain.short_forms import read_short_form
 from outrider.kit import logs
 from outrider.kit.files import read_bounded
 from outrider.kit.supervise import Service, Supervisor
@@ -108,10 +108,9 @@ class Provisioning:
             self._tree.add(self._member)
 
     async def _check_same_center(self, record: EnrolmentRecord, key_text: str) -> None:
-        try:
-            pins = EnrolmentKey.parse(key_text).pins
-        except MalformedEnrolmentKey as error:
-            raise CantJoin(str(error)) from error
+        if record.short_form and read_short_form(key_text) == record.short_form:
+            return
+        pins = (await self._membership.key_behind(record, key_text)).pins
         kept = await asyncio.to_thread(self._kept_pins)
         if not (pins & kept or pins == kept):
             raise AlreadyProvisioned(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import ssl
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -19,12 +20,12 @@ from outrider.domain.errors import Invalid, OutriderError, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Collection
-    from pathlib import Path
 
 _MAX_BODY = 64 * 1024
 _CHUNK = 8 * 1024
 _FETCH_SECONDS = 30.0
 _OK = 200
+_SUFFIXES = frozenset({".pem", ".crt"})
 _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 
 
@@ -119,6 +120,25 @@ def client_context(ca_pem: bytes | None) -> ssl.SSLContext:
     else:
         context.load_verify_locations(cadata=ca_pem.decode("ascii"))
     return context
+
+
+def known_context(center_ca: Path, authorities: str) -> ssl.SSLContext:
+    """A context that trusts the authority in the file `center_ca`, where there is none the system's.
+
+    The certificates in the folder `authorities` vouch for the center beside them; empty for none. Raises
+    OSError, also ssl.SSLError, for what can't be read; blocks.
+    """
+    context = client_context(center_ca.read_bytes()[:_MAX_BODY] if center_ca.exists() else None)
+    add_authorities(context, authorities)
+    return context
+
+
+def add_authorities(context: ssl.SSLContext, folder: str) -> None:
+    """Trust the certificates in a folder, too; empty for none. Raises OSError; blocks."""
+    if folder:
+        for file in sorted(Path(folder).iterdir()):
+            if file.suffix in _SUFFIXES:
+                context.load_verify_locations(file)
 
 
 def show(context: ssl.SSLContext, identity: Path) -> None:

@@ -27,7 +27,7 @@ def provision(
     key: Annotated[
         str,
         Parameter(
-            help="An enrolment key of the center; - reads it from standard input.",
+            help="An enrolment key of the center, or its short form; - reads it from standard input.",
             allow_leading_hyphen=True,
         ),
     ],

@@ -53,7 +53,8 @@ class FakeCenter:
 
     What it does with the next links is set by its attributes: `refuse_with` (a Refused), `answer_with` (an
     HTTP status instead of a link), `confirm_results` and `confirm_output` (False: keep silent), `new_spool`,
-    `begun`, `approval`, `heartbeat`, `mute` (say nothing at all on an open link). `shelf` has its bundles.
+    `begun`, `approval`, `heartbeat`, `mute` (say nothing at all on an open link). `shelf` has its bundles,
+    `short_keys` the enrolment keys by their short forms.
     """
 
     def __init__(self) -> None:
@@ -70,6 +71,8 @@ class FakeCenter:
         self.return_within = 0.05
         self.enrolments: list[dict[str, Any]] = []
         self.enrol_answer: Callable[[dict[str, Any]], web.Response] | None = None
+        self.short_keys: dict[str, str] = {}
+        self.exchanges: list[str] = []
         self.reports: list[dict[str, Any]] = []
         self.hellos: list[Hello] = []
         self.said: list[FromAgent] = []
@@ -101,6 +104,7 @@ class FakeCenter:
         """Listen, on the port it had before if there was one."""
         app = web.Application(client_max_size=1024 * 1024)
         app.router.add_post("/api/agents/enrol", self._enrol)
+        app.router.add_post("/api/agents/exchange-key", self._exchange)
         app.router.add_get("/api/agents/link", self._link)
         app.router.add_get("/api/agents/streams", self._stream)
         app.router.add_post("/api/agents/{agent_id}/report", self._report)
@@ -207,6 +211,13 @@ class FakeCenter:
         return web.json_response(
             {"agent_id": agent_id, "approval": self.approval.value, "label": body["label"]}
         )
+
+    async def _exchange(self, request: web.Request) -> web.Response:
+        short = (await request.json())["short"]
+        self.exchanges.append(short)
+        if short not in self.short_keys:
+            return web.json_response({"detail": "no such short form", "code": "unauthenticated"}, status=401)
+        return web.json_response({"key": self.short_keys[short]})
 
     async def _report(self, request: web.Request) -> web.Response:
         if self._agents.get(request.match_info["agent_id"]) != request.headers.get("X-Agent-Key"):
