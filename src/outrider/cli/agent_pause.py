@@ -29,7 +29,8 @@ def pause(
     seconds = None if how_long is None else math.ceil(parse_duration(how_long, "--for"))
     timer = {} if seconds is None else {"resume_timer": seconds}
     client_door(home).ask("PATCH", _CLIENT, body={"paused": True, **timer})
-    sys.stdout.write("Paused.\n" if seconds is None else f"Paused for {how_long}.\n")
+    unit = " s" if how_long and how_long[-1].isdigit() else ""
+    sys.stdout.write("Paused.\n" if seconds is None else f"Paused for {how_long}{unit}.\n")
 
 
 def resume(*, home: Home = None) -> None:

@@ -57,6 +57,7 @@ async def test_pause_resume_and_restart(host: Host) -> None:
     assert not await host.is_paused()
     assert await host.say("pause", "--for", "1.5h") == Ended(0, "Paused for 1.5h.\n", "")
     await host.agent.logged("paused for_seconds=5400")
+    assert await host.say("pause", "--for", "90") == Ended(0, "Paused for 90 s.\n", "")
     host.agent.forget_log()
     assert await host.say("restart") == Ended(0, "Restarting.\n", "")
     await host.agent.logged('a local API is open api="client API"')
