@@ -31,6 +31,9 @@ _ROWS = st.lists(
             "expires": st.none() | _TIMES,
             "last_used": st.none() | _TIMES,
             "revoked": st.booleans(),
+            # No two keys share a short form.
+            "short_hash": st.none(),
+            "short_sealed": st.none() | st.binary(max_size=40),
         }
     ),
     unique_by=lambda row: row["id"],
