@@ -33,6 +33,8 @@ _USUAL_SETTINGS: Final = Path("/etc/outrider/agent.toml")
 _STOP_SECONDS: Final = 40.0
 _RETURNS_WITHIN: Final = 1.5
 _LOOK_SECONDS: Final = 0.05
+_HOLDS_WITHIN: Final = 5.0
+"""An agent that has just started loads itself first, and takes the lock of its data then."""
 
 
 class CannotTell(StepFailed):
@@ -87,6 +89,15 @@ def is_agent(argv: Sequence[str]) -> bool:
     return bool(before) and Path(before[-1]).name in {"outrider", "site"}
 
 
+def _holds_its_data(found: Found) -> bool:
+    until = time.monotonic() + _HOLDS_WITHIN
+    while holder_of(found.home / "agent" / "lock") != found.pid:
+        if time.monotonic() >= until or not (_PROC / str(found.pid)).exists():
+            return False
+        threading.Event().wait(_LOOK_SECONDS)
+    return True
+
+
 def check(found: Found) -> None:
     """Refuse to adopt what would not be the same afterwards. Raises CannotTell."""
     who = f"the agent that runs here as process {found.pid}"
@@ -101,7 +112,7 @@ def check(found: Found) -> None:
             f"stop it, move {found.home}/agent to {DEFAULT_HOME}/agent, `chown -R root:root {DEFAULT_HOME}`, "
             "and install again without --adopt"
         )
-    if holder_of(found.home / "agent" / "lock") != found.pid:
+    if not _holds_its_data(found):
         raise CannotTell(f"{who} does not hold the data in {found.home}: it can't be told which are its own")
     if "user@" in found.unit:
         raise CannotTell(f"{who} is run by somebody's own systemd ({found.unit}): stop it there first")

@@ -109,9 +109,13 @@ def test_settings_that_can_not_be_read_are_not_guessed(proc: _Proc) -> None:
         adopt.find(proc=proc.root)
 
 
+_NOBODY = 2**22 + 1
+"""No process has such a number: the kernel gives none so high."""
+
+
 def _found(**changes: Any) -> Found:
     found = Found(
-        pid=1,
+        pid=_NOBODY,
         uid=0,
         home=Path("/srv/agent"),
         settings={},
