@@ -33,6 +33,7 @@ from outrider.center.bus import open_bus
 from outrider.center.commands.agent_side import AgentSide
 from outrider.center.commands.commands import Commands
 from outrider.center.commands.routes import router as command_routes
+from outrider.center.console.pages import Pages
 from outrider.center.deploy.deploy import Deploy
 from outrider.center.deploy.routes import router as deploy_routes
 from outrider.center.dials.dialler import Dialler
@@ -254,6 +255,7 @@ class Center:
                 ),
             },
             Upgrades(counted, SOCKETS),
+            Pages(),
         )
 
     async def _recording_of(self, agent_id: AgentId) -> RecordingMode:

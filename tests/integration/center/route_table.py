@@ -11,6 +11,8 @@ AGENT: Final = "agent"
 ROUTES: Final[dict[tuple[str, str], Role | str]] = {
     ("POST", "/api/login"): PUBLIC,
     ("POST", "/api/logout"): Role.VIEWER,
+    ("POST", "/api/browser/login"): PUBLIC,
+    ("POST", "/api/browser/exchange"): PUBLIC,
     ("GET", "/api/session"): Role.VIEWER,
     ("GET", "/api/sessions"): Role.VIEWER,
     ("DELETE", "/api/sessions"): Role.VIEWER,

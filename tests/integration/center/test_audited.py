@@ -328,6 +328,8 @@ _ELSEWHERE: Final = {
     ("POST", "/api/agents/enrol"): "its actor is the agent: test_a_host_that_joins_is_the_actor_itself",
     ("POST", "/api/agents/exchange-key"): "its actor is a host that is unknown yet: tests of short forms",
     ("POST", "/api/login"): "it makes the session its entry names: tests of access",
+    ("POST", "/api/browser/login"): "likewise: tests of browsers' sessions",
+    ("POST", "/api/browser/exchange"): "likewise",
     ("POST", "/api/logout"): "it ends the session that asks: tests of access",
     ("POST", "/api/oidc/exchange"): "it makes the session its entry names: tests of access",
     ("DELETE", "/api/sessions"): "it ends the sessions of who asks: tests of sessions",

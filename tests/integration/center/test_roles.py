@@ -116,6 +116,8 @@ async def test_an_open_route_has_its_own_rules(api: Api, method: str, path: str)
     assert await _status(api, method, path, api.bearer("viewer")) == by_role.get((method, path), without)
     expected = {
         ("POST", "/api/login"): 400,
+        ("POST", "/api/browser/login"): 400,
+        ("POST", "/api/browser/exchange"): 400,
         ("GET", "/api/oidc/{name}/login"): 404,
         ("GET", "/api/oidc/{name}/callback"): 404,
         ("POST", "/api/oidc/exchange"): 400,

@@ -2,16 +2,14 @@
 
 from typing import Annotated, Any, Final
 
-import msgspec
 from litestar import Request, Response, get, post
 from litestar.datastructures import Cookie
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from litestar.types import ControllerRouterHandler
-from msgspec import Meta
 
 from outrider.center.access.oidc import SIGN_IN_WITHIN, Arrival, Listed, Providers
-from outrider.center.access.views import LoginAnswer, login_answer
+from outrider.center.access.views import ExchangeBody, LoginAnswer, login_answer
 from outrider.center.http.addresses import client_address
 from outrider.center.http.callers import Open, access
 from outrider.center.http.problems import documented
@@ -22,12 +20,6 @@ Known = NamedDependency[Providers]
 COOKIE: Final = "outrider_sign_in"
 _PATH: Final = "/api/oidc"
 _NO_STORE: Final = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
-
-
-class ExchangeBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """The code that came back with the browser."""
-
-    code: Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
 
 
 @get("/oidc", opt=access(Open.PUBLIC))

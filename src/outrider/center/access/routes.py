@@ -2,7 +2,14 @@
 
 from litestar import Router
 
-from outrider.center.access import oidc_routes, session_routes, token_routes, totp_routes, user_routes
+from outrider.center.access import (
+    browser_routes,
+    oidc_routes,
+    session_routes,
+    token_routes,
+    totp_routes,
+    user_routes,
+)
 
 
 def router() -> Router:
@@ -11,6 +18,7 @@ def router() -> Router:
         "/api",
         route_handlers=[
             *session_routes.HANDLERS,
+            *browser_routes.HANDLERS,
             *user_routes.HANDLERS,
             *token_routes.HANDLERS,
             *totp_routes.HANDLERS,

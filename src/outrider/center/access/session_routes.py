@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Final
 
 import msgspec
-from litestar import Request, delete, get, post
+from litestar import Request, Response, delete, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.types import ControllerRouterHandler
@@ -16,31 +16,23 @@ from outrider.center.access.sessions import Sessions
 from outrider.center.access.sign_in import SignIn
 from outrider.center.access.stream_tokens import StreamToken
 from outrider.center.access.views import (
-    Code,
     Count,
     LoginAnswer,
-    Name,
+    LoginBody,
     Password,
+    SessionView,
     Status,
-    UserView,
     login_answer,
-    user_view,
+    session_view,
 )
 from outrider.center.http.addresses import client_address
-from outrider.center.http.callers import WHILE_PASSWORD_IS_DUE, Caller, Open, access, bearer_of
+from outrider.center.http.callers import WHILE_PASSWORD_IS_DUE, Caller, Open, access, token_of
+from outrider.center.http.cookies import drop_session
 from outrider.center.http.problems import documented
 from outrider.domain.roles import Role
 
 Asked = Request[Caller, Any, Any]
 _ALWAYS: Final = {WHILE_PASSWORD_IS_DUE: True}
-
-
-class LoginBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """Who signs in; `code` is one of the second factor, or a recovery code."""
-
-    username: Name
-    password: Annotated[str, Meta(min_length=1, max_length=1024)]
-    code: Code | None = None
 
 
 class PasswordBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -54,14 +46,6 @@ class StreamTokenBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """The path of the stream that the token shall open, without its query; any, when it is left out."""
 
     path: Annotated[str, Meta(min_length=1, max_length=500, pattern=r"^/[^\x00]*$")] | None = None
-
-
-class SessionView(msgspec.Struct, kw_only=True):
-    """Who the caller is and where."""
-
-    user: UserView
-    expires: int
-    center: dict[str, str]
 
 
 class ListedSession(SessionRow, frozen=True, kw_only=True):
@@ -86,18 +70,16 @@ async def login(
 
 
 @post("/logout", opt=access(Role.VIEWER, **_ALWAYS), status_code=200, responses=documented([404]))
-async def logout(request: Asked, sessions: NamedDependency[Sessions]) -> Status:
-    """End the caller's session."""
+async def logout(request: Asked, sessions: NamedDependency[Sessions]) -> Response[Status]:
+    """End the caller's session; a browser is told to forget it."""
     await sessions.end_own(request.user)
-    return Status(status="ended")
+    return Response(Status(status="ended"), cookies=drop_session(request))
 
 
 @get("/session", opt=access(Role.VIEWER, **_ALWAYS))
 async def session(request: Asked) -> SessionView:
     """Say who the caller is, until when, and which center answers."""
-    return SessionView(
-        user=user_view(request.user), expires=int(request.user.expires), center=request.app.state.about()
-    )
+    return session_view(request.user, request.app.state.about())
 
 
 @get("/sessions", opt=access(Role.VIEWER), responses=documented([404]))
@@ -148,7 +130,7 @@ async def make_stream_token(
     data: JSONBody[StreamTokenBody | None] = None,
 ) -> StreamToken:
     """Make a token for `?token=` of a stream, or of the one at `path`: it works once, within 30 seconds."""
-    return authentication.make_stream_token(bearer_of(request) or "", data.path if data else None)
+    return authentication.make_stream_token(token_of(request) or "", data.path if data else None)
 
 
 HANDLERS: Final[list[ControllerRouterHandler]] = [

@@ -14,6 +14,14 @@ Password = Annotated[str, Meta(min_length=1, max_length=1024, pattern=r"^[^\x00]
 Code = Annotated[str, Meta(min_length=1, max_length=40, pattern=r"^[^\x00]*$")]
 
 
+class LoginBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Who signs in; `code` is one of the second factor, or a recovery code."""
+
+    username: Name
+    password: Annotated[str, Meta(min_length=1, max_length=1024)]
+    code: Code | None = None
+
+
 class UserView(msgspec.Struct, kw_only=True):
     """A person. `totp` tells whether a second factor is asked for."""
 
@@ -30,6 +38,20 @@ class LoginAnswer(msgspec.Struct, kw_only=True):
     token: str
     expires: int
     user: UserView
+
+
+class SessionView(msgspec.Struct, kw_only=True):
+    """Who the caller is and where."""
+
+    user: UserView
+    expires: int
+    center: dict[str, str]
+
+
+class ExchangeBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """The code that came back with the browser."""
+
+    code: Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
 
 
 class Status(msgspec.Struct, kw_only=True):
@@ -53,6 +75,11 @@ def user_view(caller: Caller) -> UserView:
         totp=caller.totp,
         must_change_password=caller.must_change_password,
     )
+
+
+def session_view(caller: Caller, center: dict[str, str]) -> SessionView:
+    """Show who asks, and which center answers."""
+    return SessionView(user=user_view(caller), expires=int(caller.expires), center=center)
 
 
 def login_answer(signed_in: SignedIn) -> LoginAnswer:

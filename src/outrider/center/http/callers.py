@@ -8,6 +8,8 @@ from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
 from outrider.center.http.addresses import client_address
+from outrider.center.http.cookies import session_in
+from outrider.center.http.origins import check_own_page
 from outrider.domain.actors import Actor, ActorKind
 from outrider.domain.errors import Forbidden, Invalid, Unauthenticated
 from outrider.domain.ids import SessionId, TokenId, UserId
@@ -93,6 +95,11 @@ def bearer_of(connection: ASGIConnection[Any, Any, Any, Any]) -> str | None:
     return token.strip() or None if scheme.lower() == "bearer" else None
 
 
+def token_of(connection: ASGIConnection[Any, Any, Any, Any]) -> str | None:
+    """Find the token in the `Authorization` header, else in a browser's cookie."""
+    return bearer_of(connection) or session_in(connection)
+
+
 async def authorise(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
     """Guard every route. Raises `Invalid`, `Unauthenticated` or `Forbidden`; leaves who asks in the scope."""
     needed: Access | None = handler.opt.get(ACCESS)
@@ -119,9 +126,10 @@ async def require(connection: ASGIConnection[Any, Any, Any, Any], needed: Role) 
 
 
 async def identify(connection: ASGIConnection[Any, Any, Any, Any]) -> Caller:
-    """Find the caller by token. Raises `Unauthenticated`.
+    """Find the caller by token. Raises `Unauthenticated`, or `Forbidden` for a page of another site.
 
-    Streams may carry it as `?token=`, since browsers can't set headers there.
+    Streams may carry it as `?token=`, since browsers can't set headers there. A browser's cookie counts for
+    the center's own pages only.
     """
     recognised: Authenticator = connection.app.state.access
     token = bearer_of(connection)
@@ -131,6 +139,9 @@ async def identify(connection: ASGIConnection[Any, Any, Any, Any]) -> Caller:
         caller = await recognised.authenticate_stream(
             connection.query_params["token"], connection.scope["path"]
         )
+    elif (kept := session_in(connection)) is not None:
+        check_own_page(connection, connection.app.state.public_url)
+        caller = await recognised.authenticate(kept)
     else:
         raise Unauthenticated("Sign in first: POST /api/login, then send `Authorization: Bearer <token>`.")
     caller = msgspec.structs.replace(caller, address=client_address(connection))

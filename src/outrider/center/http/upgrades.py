@@ -8,20 +8,16 @@ without an upgrade it answers 426.
 import re
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, cast
-from urllib.parse import urlsplit
 
 import msgspec
 from litestar import Request
-from litestar.connection import ASGIConnection
 from litestar.response import Stream
 from litestar.response.base import ASGIResponse
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from outrider.center.http import problems
-from outrider.domain.errors import Forbidden
 
 _SOCKET: Final = "outrider.socket"
-_PORTS: Final = {"http": 80, "https": 443}
 
 
 class Left(msgspec.Struct, frozen=True):
@@ -149,28 +145,3 @@ class _SocketAnswer(Stream):
 
 
 _UPGRADE: Final = {"Upgrade": "websocket", "Connection": "Upgrade"}
-
-
-def check_origin(connection: ASGIConnection[Any, Any, Any, Any], public_url: str) -> None:
-    """Refuse a page of another site. Raises Forbidden.
-
-    Browsers open WebSockets to anywhere for any page, with what they know of the user; they say which page it
-    was. Programs that are no browsers say nothing.
-    """
-    origin = connection.headers.get("origin")
-    if origin is None:
-        return
-    asked = {connection.headers.get("host", "").lower(), urlsplit(public_url).netloc.lower()} - {""}
-    try:
-        parts = urlsplit(origin.lower())
-    except ValueError:
-        raise Forbidden(
-            "This may be opened by the center's own pages only, and by no nameless one."
-        ) from None
-    names = {parts.netloc}
-    if parts.scheme in _PORTS and parts.hostname:
-        # A default port may be named or left out, by either.
-        name = parts.netloc.removesuffix(f":{_PORTS[parts.scheme]}")
-        names |= {name, f"{name}:{_PORTS[parts.scheme]}"} if name == parts.netloc else {name}
-    if not names & asked or not parts.netloc:
-        raise Forbidden(f"A page of {origin[:200]} may not open this: only the center's own pages may.")

@@ -11,9 +11,10 @@ from litestar.response import Stream
 
 from outrider.center.http.callers import Caller, access
 from outrider.center.http.event_streams import EventStreams
+from outrider.center.http.origins import check_origin
 from outrider.center.http.paging import next_page
 from outrider.center.http.problems import documented
-from outrider.center.http.upgrades import check_origin, socket_answer
+from outrider.center.http.upgrades import socket_answer
 from outrider.center.terminal.rows import TerminalRow
 from outrider.center.terminal.service import TerminalService, Wish
 from outrider.domain.errors import Invalid

@@ -1,4 +1,4 @@
-"""Which pages may open WebSockets."""
+"""Which pages may ask."""
 
 from types import SimpleNamespace
 from typing import Any, cast
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outrider.center.http.upgrades import check_origin
+from outrider.center.http.origins import check_origin
 from outrider.domain.errors import Forbidden
 
 PUBLIC = "https://fleet.example"
