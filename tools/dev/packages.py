@@ -59,6 +59,11 @@ TEST_PACKAGES: Final = (
         lambda: shutil.which("curl") is not None,
     ),
     Package(
+        "chromium",
+        "the console is tested in a real browser",
+        lambda: shutil.which("chromium") is not None,
+    ),
+    Package(
         "systemd",
         "the unit of an installed agent is verified by systemd's own program",
         lambda: shutil.which("systemd-analyze") is not None,

@@ -8,6 +8,8 @@ from typing import Final, NoReturn
 from tools.dev import environment, packages
 from tools.dev.bench import bench
 from tools.dev.check import check
+from tools.dev.console import build as build_console
+from tools.dev.console import console_word
 from tools.dev.failure import ChoreError
 from tools.dev.lock import lock
 from tools.dev.places import HOME, PROGRAMS, ROOT
@@ -19,6 +21,7 @@ usage: ./dev WORD
   test [--quick] [pytest ...]  run the tests; --quick leaves out those that need a system package
   check                        lint, format, types, imports, refusals
   bench [NAME ...]             run the benchmarks, or the named ones
+  console [check|test|types]   build the console, check it, test its logic, or write the API's types
   lock [--upgrade]             pin the packages anew
 """
 # One process a core for a whole run; suites of one group stay in one process, in the order given.
@@ -50,6 +53,11 @@ def _check(arguments: list[str]) -> int:
     return check()
 
 
+def _console(arguments: list[str]) -> int:
+    environment.ensure()
+    return console_word(arguments)
+
+
 def _bench(arguments: list[str]) -> int:
     environment.ensure()
     return bench(arguments)
@@ -57,6 +65,7 @@ def _bench(arguments: list[str]) -> int:
 
 def _up(arguments: list[str]) -> NoReturn:
     environment.ensure()
+    build_console()
     os.environ.setdefault("OUTRIDER_HOME", str(HOME))
     _become("outrider", "up", *arguments)
 
@@ -67,6 +76,7 @@ def _test(arguments: list[str]) -> NoReturn:
     environment.ensure()
     if not quick:
         packages.ensure(packages.TEST_PACKAGES)
+        build_console()
     # A person's own settings must not decide what the tests see.
     for name in [name for name in os.environ if name.startswith("OUTRIDER_")]:
         del os.environ[name]
@@ -87,5 +97,6 @@ _WORDS: Final[dict[str, Callable[[list[str]], int]]] = {
     "test": _test,
     "check": _check,
     "bench": _bench,
+    "console": _console,
     "lock": lock,
 }

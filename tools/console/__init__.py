@@ -1,0 +1,1 @@
+"""What makes the console: its types and its build."""
