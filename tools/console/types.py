@@ -1,4 +1,4 @@
-"""`python -m tools.console.types`: the API's types for the console, from the document that a center serves."""
+"""`python -m tools.console.types`: the API's types for the console, as a center tells them."""
 
 import asyncio
 import json
@@ -62,10 +62,8 @@ def _comment(schema: Mapping[str, Any], indent: str = "") -> Iterator[str]:
 def _type(schema: Mapping[str, Any]) -> str:
     if "$ref" in schema:
         return _name(schema["$ref"].removeprefix(_REFERENCE))
-    if "const" in schema:
-        return json.dumps(schema["const"])
-    if "enum" in schema:
-        return " | ".join(json.dumps(each) for each in schema["enum"])
+    if "const" in schema or "enum" in schema:
+        return " | ".join(json.dumps(each) for each in schema.get("enum", [schema.get("const")]))
     for union in ("oneOf", "anyOf"):
         if union in schema:
             return " | ".join(dict.fromkeys(_type(each) for each in schema[union]))

@@ -103,12 +103,13 @@ export function follow(path: string, follower: Follower): () => void {
       wait = FIRST_WAIT;
       const parser = new SseParser();
       parser.id = cursor;
-      const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+      const reader = answer.body.getReader();
+      const decoder = new TextDecoder();
       for (;;) {
         const { done, value } = await reader.read();
         if (done || stopped) break;
         heard();
-        for (const event of parser.feed(value)) {
+        for (const event of parser.feed(decoder.decode(value, { stream: true }))) {
           if (stopped) break;
           cursor = event.id;
           follower.event(event);
