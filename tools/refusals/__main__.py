@@ -14,6 +14,7 @@ def main() -> int:
     every_rule = (
         rules.vague_names,
         rules.lock_lines,
+        rules.npm_lock_entries,
         rules.undocumented_tests,
         rules.unexplained_exceptions,
         rules.ways_out(root),

@@ -1,6 +1,7 @@
 """The rules. Each takes a file and gives what it refuses in it, in order of line."""
 
 import ast
+import json
 import re
 import tempfile
 from collections.abc import Callable, Iterator
@@ -38,6 +39,15 @@ def lock_lines(file: File) -> Iterator[Refusal]:
             yield Refusal(
                 file.place, number, "a lock line is a pin, its hashes or a remark without an address"
             )
+
+
+def npm_lock_entries(file: File) -> Iterator[Refusal]:
+    """The lock of npm holds versions and hashes only, so that it works with any registry."""
+    if file.place.name != "package-lock.json":
+        return
+    for name, entry in json.loads(file.text)["packages"].items():
+        if name and ("resolved" in entry or not str(entry.get("integrity", "")).startswith("sha512-")):
+            yield Refusal(file.place, 0, f"{name} has an address, or no hash; see console/.npmrc")
 
 
 def undocumented_tests(file: File) -> Iterator[Refusal]:

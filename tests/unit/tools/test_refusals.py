@@ -129,3 +129,18 @@ def test_a_requirement_that_the_lock_lacks_is_refused(tmp_path: Path) -> None:
         "requirements/dev.txt: does not carry `old>=3`",
         "requirements/dev.txt: does not carry `absent`",
     ]
+
+
+@pytest.mark.parametrize(
+    ("entry", "refused"),
+    [
+        ('{"version": "1.0.0", "integrity": "sha512-x"}', False),
+        ('{"version": "1.0.0"}', True),
+        ('{"version": "1.0.0", "integrity": "sha1-x"}', True),
+        ('{"version": "1.0.0", "integrity": "sha512-x", "resolved": "https://packages.example/a"}', True),
+    ],
+)
+def test_the_lock_of_npm_names_no_address(entry: str, refused: bool) -> None:  # noqa: FBT001 (a column of the table)
+    """Each package has a hash that counts, and nothing says where it is from."""
+    text = f'{{"packages": {{"": {{}}, "node_modules/a": {entry}}}}}'
+    assert _refused(rules.npm_lock_entries, "console/package-lock.json", text) == [0] * refused
