@@ -63,7 +63,7 @@ async def test_signing_in_and_out(fleet: Fleet, browser: Browser) -> None:
         assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Strict")
         await page.reload()
         await somebody.is_in()
-        await page.get_by_role("button", name="Account of admin").click()
+        await page.get_by_role("button", name="admin super admin, account").click()
         await page.get_by_role("menuitem", name="Sign out").click()
         await expect(page.get_by_label("User name")).to_be_visible()
         assert await somebody.context.cookies() == []
@@ -129,7 +129,7 @@ async def test_hosts_are_filtered_tagged_and_given_a_command(fleet: Fleet, brows
         await expect(page.get_by_role("row")).to_have_count(4)
         filter_ = page.get_by_label("Filter by target")
         await filter_.press_sequentially("tags:w")
-        await expect(page.get_by_role("alert").locator("mark")).to_have_text("tags")
+        await expect(page.get_by_role("alert").locator("mark")).to_have_text("tags:")
         await filter_.fill("")
         await filter_.press_sequentially("we")
         await expect(page.get_by_role("option")).to_have_count(2)
