@@ -114,10 +114,11 @@ describe("parameters", () => {
 
 describe("addresses", () => {
   it("lead to a room, a host, a dispatch, or nowhere", () => {
-    expect(viewOf("/")).toEqual({ room: "overview" });
-    expect(viewOf("/hosts/agent_1")).toEqual({ room: "host", id: "agent_1" });
-    expect(viewOf("/commands/dsp_1")).toEqual({ room: "dispatch", id: "dsp_1" });
-    expect(viewOf("/hosts/agent_1/nothing")).toEqual({ room: "nowhere" });
-    expect(viewOf("/elsewhere")).toEqual({ room: "nowhere" });
+    expect(viewOf("/")).toEqual({ page: "overview", room: "/", values: {} });
+    expect(viewOf("/hosts/agent_1")).toEqual({ page: "host", room: "/hosts", values: { id: "agent_1" } });
+    expect(viewOf("/hosts/agent_1/logs/")).toEqual({ page: "host", room: "/hosts", values: { id: "agent_1", tab: "logs" } });
+    expect(viewOf("/commands/dsp_1")).toEqual({ page: "dispatch", room: "/commands", values: { id: "dsp_1" } });
+    expect(viewOf("/hosts/agent_1/logs/more").page).toBe("nowhere");
+    expect(viewOf("/elsewhere").page).toBe("nowhere");
   });
 });

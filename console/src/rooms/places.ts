@@ -1,26 +1,49 @@
-/** The rooms, and which address leads to which. */
+/** The rooms, and which address leads to which page of which room. */
 
+import type { Role } from "../api/schema";
 import type { IconName } from "../design/Icon.svelte";
 
-export type Room = { path: string; title: string; icon: IconName; keys: string };
+export type Room = { path: string; title: string; icon: IconName; keys: string; role: Role };
+
+/** In the order in which they are listed; who has less than the role does not see the room. */
 export const ROOMS: readonly Room[] = [
-  { path: "/", title: "Overview", icon: "overview", keys: "g o" },
-  { path: "/hosts", title: "Hosts", icon: "hosts", keys: "g h" },
-  { path: "/commands", title: "Commands", icon: "commands", keys: "g c" },
+  { path: "/", title: "Overview", icon: "overview", keys: "g o", role: "viewer" },
+  { path: "/hosts", title: "Hosts", icon: "hosts", keys: "g h", role: "viewer" },
+  { path: "/commands", title: "Commands", icon: "commands", keys: "g c", role: "viewer" },
 ];
 
-export type View =
-  | { room: "overview" | "hosts" | "commands" | "components" | "nowhere" }
-  | { room: "host" | "dispatch"; id: string };
+/** Each page's addresses; a part that begins with a colon is a value of the page. The first that fits is it. */
+const PAGES = {
+  overview: ["/"],
+  hosts: ["/hosts"],
+  host: ["/hosts/:id", "/hosts/:id/:tab"],
+  commands: ["/commands"],
+  dispatch: ["/commands/:id"],
+  components: ["/components"],
+} as const;
+
+export type PageName = keyof typeof PAGES;
+export type View = { page: PageName | "nowhere"; room: string; values: Record<string, string> };
 
 /** Finds what an address shows. */
 export function viewOf(path: string): View {
-  const [first = "", second, ...more] = path.split("/").slice(1);
-  if (more.length === 0 || (more.length === 1 && more[0] === "")) {
-    if (first === "" && !second) return { room: "overview" };
-    if (first === "hosts") return second ? { room: "host", id: second } : { room: "hosts" };
-    if (first === "commands") return second ? { room: "dispatch", id: second } : { room: "commands" };
-    if (first === "components" && !second) return { room: "components" };
+  const parts = path.replace(/\/$/, "").split("/").slice(1);
+  for (const [page, patterns] of Object.entries(PAGES) as [PageName, readonly string[]][])
+    for (const pattern of patterns) {
+      const values = valuesOf(pattern, parts);
+      if (values) return { page, room: `/${parts[0] ?? ""}`, values };
+    }
+  return { page: "nowhere", room: "", values: {} };
+}
+
+function valuesOf(pattern: string, parts: readonly string[]): Record<string, string> | null {
+  const wanted = pattern === "/" ? [] : pattern.split("/").slice(1);
+  if (wanted.length !== parts.length) return null;
+  const values: Record<string, string> = {};
+  for (const [at, part] of wanted.entries()) {
+    const given = parts[at] ?? "";
+    if (part.startsWith(":")) values[part.slice(1)] = given;
+    else if (part !== given) return null;
   }
-  return { room: "nowhere" };
+  return values;
 }

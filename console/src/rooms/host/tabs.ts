@@ -1,0 +1,12 @@
+/** What there is of a host, each with an address of its own beneath the host's. */
+
+import type { Component } from "svelte";
+import type { AgentView, Role } from "../../api/schema";
+
+type Shown = Component<{ view: AgentView; changed: (view: AgentView) => void }>;
+export type HostTab = { key: string; title: string; role: Role; load: () => Promise<{ default: Shown }> };
+
+/** In the order in which they are listed. All but the first are for hosts that were approved. */
+export const TABS: readonly HostTab[] = [
+  { key: "", title: "Summary", role: "viewer", load: () => import("./Summary.svelte") },
+];
