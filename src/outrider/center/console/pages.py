@@ -1,11 +1,13 @@
-"""The console: one page and its files, read once and answered from memory.
+"""The console: one page and its files, read when they are asked for.
 
 The build puts beside each file what brotli and gzip make of it. Files in `assets/` carry a digest of their
-content in their name, so a browser never asks for one twice.
+content in their name, so a browser never asks for one twice: memory held for them would be held for nothing.
 """
 
+import asyncio
 import hashlib
 import mimetypes
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +24,8 @@ _PAGE: Final = "index.html"
 _HASHED: Final = "assets/"
 _ENCODINGS: Final = {".br": "br", ".gz": "gzip"}
 _READING: Final = frozenset({"GET", "HEAD"})
+_NAME: Final = re.compile(r"(?:[\w-][\w.-]*/)*[\w-][\w.-]*", re.ASCII)
+"""A name inside the built folder: no part of it leads out."""
 POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -42,16 +46,16 @@ class _File:
     media_type: str
     caching: str
     etag: str
-    bodies: Mapping[str, bytes]
-    """By encoding; the one without a name is as it is."""
+    encoding: str
+    body: bytes
 
 
 class Pages:
     """The ASGI application behind `/` and `/console`."""
 
     def __init__(self, folder: Path = BUILT) -> None:
-        """Read what the build has left in `folder`; without it, every address says so."""
-        self._files = _read(folder)
+        """Serve what the build has left in `folder`; while it has left nothing, every address says so."""
+        self._folder = folder
 
     @staticmethod
     def has(path: str) -> bool:
@@ -67,20 +71,24 @@ class Pages:
         if path in {"/", ROOT}:
             await _answer(send, 307, [(b"location", f"{ROOT}/".encode())], b"")
             return
-        name = path.removeprefix(f"{ROOT}/")
-        file = self._files.get(name)
-        if file is None and not name.startswith(_HASHED):
-            file = self._files.get(_PAGE)
+        asked = dict(scope["headers"])
+        accepted = asked.get(b"accept-encoding", b"").decode("latin-1")
+        file = await asyncio.to_thread(self._find, path.removeprefix(f"{ROOT}/"), accepted)
         if file is None:
-            body = b"There is no such file; load the page anew.\n" if self._files else _NOT_BUILT
+            built = await asyncio.to_thread((self._folder / _PAGE).exists)
+            body = b"There is no such file; load the page anew.\n" if built else _NOT_BUILT
             await _answer(send, 404, [_text(), (b"cache-control", b"no-store")], body, method)
             return
-        await _send_file(send, file, dict(scope["headers"]), method)
+        await _send_file(send, file, asked, method)
+
+    def _find(self, name: str, accepted: str) -> _File | None:
+        if name.startswith(_HASHED):
+            return _read(self._folder, name, accepted)
+        return _read(self._folder, name, accepted) or _read(self._folder, _PAGE, accepted)
 
 
 async def _send_file(send: Send, file: _File, asked: Mapping[bytes, bytes], method: str) -> None:
-    encoding = _best(asked.get(b"accept-encoding", b"").decode("latin-1"), file.bodies)
-    etag = f'"{file.etag}{encoding and f"-{encoding}"}"'.encode()
+    etag = file.etag.encode()
     headers = [
         (b"etag", etag),
         (b"cache-control", file.caching.encode()),
@@ -92,19 +100,19 @@ async def _send_file(send: Send, file: _File, asked: Mapping[bytes, bytes], meth
         await _answer(send, 304, headers, None)
         return
     headers.append((b"content-type", file.media_type.encode()))
-    if encoding:
-        headers.append((b"content-encoding", encoding.encode()))
-    await _answer(send, 200, headers, file.bodies[encoding], method)
+    if file.encoding:
+        headers.append((b"content-encoding", file.encoding.encode()))
+    await _answer(send, 200, headers, file.body, method)
 
 
-def _best(accepted: str, bodies: Mapping[str, bytes]) -> str:
-    """Choose brotli before gzip before neither, of what the browser takes and the build has made."""
+def _taken(accepted: str) -> set[str]:
+    """Tell which encodings a browser takes."""
     taken = set()
     for part in accepted.lower().split(","):
         name, _, quality = part.partition(";")
         if quality.replace(" ", "") not in {"q=0", "q=0.0", "q=0.00", "q=0.000"}:
             taken.add(name.strip())
-    return next((each for each in _ENCODINGS.values() if each in taken and each in bodies), "")
+    return taken
 
 
 async def _answer(
@@ -121,25 +129,27 @@ def _text() -> tuple[bytes, bytes]:
     return (b"content-type", b"text/plain; charset=utf-8")
 
 
-def _read(folder: Path) -> dict[str, _File]:
-    files: dict[str, _File] = {}
-    for path in sorted(folder.rglob("*")):
-        if not path.is_file() or path.suffix in _ENCODINGS or path.name == STAMP:
+def _read(folder: Path, name: str, accepted: str) -> _File | None:
+    """Read a file as the browser takes it best: brotli before gzip before neither, of what the build made."""
+    path = folder / name
+    if _NAME.fullmatch(name) is None or path.suffix in _ENCODINGS or name == STAMP:
+        return None
+    taken = _taken(accepted)
+    for suffix, encoding in (*_ENCODINGS.items(), ("", "")):
+        if encoding and encoding not in taken:
             continue
-        name, plain = path.relative_to(folder).as_posix(), path.read_bytes()
-        bodies = {"": plain}
-        for suffix, encoding in _ENCODINGS.items():
-            packed = path.with_name(path.name + suffix)
-            if packed.is_file():
-                bodies[encoding] = packed.read_bytes()
-        hashed = name.startswith(_HASHED)
-        files[name] = _File(
+        try:
+            body = path.with_name(path.name + suffix).read_bytes()
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+            continue
+        return _File(
             media_type=_media_type(path),
-            caching="public, max-age=31536000, immutable" if hashed else "no-cache",
-            etag=hashlib.sha256(plain).hexdigest()[:20],
-            bodies=bodies,
+            caching="public, max-age=31536000, immutable" if name.startswith(_HASHED) else "no-cache",
+            etag=f'"{hashlib.sha256(body).hexdigest()[:20]}"',
+            encoding=encoding,
+            body=body,
         )
-    return files
+    return None
 
 
 def _media_type(path: Path) -> str:

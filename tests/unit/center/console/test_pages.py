@@ -82,7 +82,17 @@ async def test_hashed_files_are_kept_for_good_and_the_page_is_asked_for(pages: P
     assert page.headers["cache-control"] == "no-cache"
 
 
-@pytest.mark.parametrize("path", ["/console/", "/console/hosts", "/console/hosts/agent_1", "/console/stamp"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/console/",
+        "/console/hosts",
+        "/console/hosts/agent_1",
+        "/console/stamp",
+        "/console/assets",
+        "/console/../x.py",
+    ],
+)
 async def test_any_address_is_the_page(pages: Pages, path: str) -> None:
     """An address that somebody was sent opens; the page itself knows what is there."""
     answer = await ask(pages, path)
