@@ -4,7 +4,7 @@ import { grouped } from "../src/logic/outputs";
 import { covers } from "../src/logic/roles";
 import { appended, emptyTable } from "../src/logic/series";
 import { absolute, bytes, duration, relative } from "../src/logic/time";
-import { inSight } from "../src/logic/virtual";
+import { inSight, linesOf } from "../src/logic/virtual";
 import { fieldsOf, paramsOf } from "../src/rooms/parameters";
 import { viewOf } from "../src/rooms/places";
 
@@ -49,16 +49,27 @@ describe("times", () => {
 });
 
 describe("long lists", () => {
-  it("draw what is in sight and leave room for the rest", () => {
+  it("draw what is in sight", () => {
     for (const top of [0, 39, 4_000, 399_000, 400_000, 999_999]) {
-      const { first, last, before, after } = inSight(10_000, 40, top, 600);
+      const { first, last } = inSight(10_000, 40, top, 600);
       expect(last - first).toBeLessThan(60);
-      expect(before + (last - first) * 40 + after).toBe(400_000);
       expect(first * 40).toBeLessThanOrEqual(Math.min(top, 400_000 - 600));
       expect(last * 40).toBeGreaterThanOrEqual(Math.min(top + 600, 400_000));
     }
-    expect(inSight(0, 40, 0, 600)).toEqual({ first: 0, last: 0, before: 0, after: 0 });
-    expect(inSight(3, 40, 0, 600)).toMatchObject({ first: 0, last: 3, before: 0, after: 0 });
+    expect(inSight(0, 40, 0, 600)).toEqual({ first: 0, last: 0 });
+    expect(inSight(3, 40, 0, 600)).toEqual({ first: 0, last: 3 });
+  });
+
+  it("keep a row that stays in sight in its line", () => {
+    expect(linesOf({ first: 0, last: 4 })).toEqual([0, 1, 2, 3]);
+    expect(linesOf({ first: 3, last: 7 })).toEqual([4, 5, 6, 3]);
+    expect(linesOf({ first: 0, last: 0 })).toEqual([]);
+    for (let first = 0; first < 30; first++) {
+      const lines = linesOf({ first, last: first + 7 });
+      expect([...lines].sort((a, b) => a - b)).toEqual(Array.from({ length: 7 }, (_, at) => first + at));
+      const next = linesOf({ first: first + 1, last: first + 8 });
+      expect(next.filter((at, line) => at !== lines[line])).toEqual([first + 7]);
+    }
   });
 });
 
