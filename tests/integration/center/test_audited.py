@@ -345,6 +345,8 @@ _ELSEWHERE: Final = {
 _CHANGES_NOTHING: Final = {
     ("POST", "/api/agents/{agent_id}/report"): "what a host tells of itself and its commands is no decision",
     ("POST", "/api/targets/preview"): "it only looks",
+    ("POST", "/api/groups/preview"): "likewise",
+    ("POST", "/api/schedules/preview"): "likewise",
     ("POST", "/api/stream-token"): "who has it could do the same without it, and it lasts seconds",
 }
 """Routes that leave no entry, and why they need none."""

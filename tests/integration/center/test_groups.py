@@ -61,6 +61,27 @@ async def test_tags_move_agents_in_and_out(each_api: Api) -> None:
     assert (changed.json["rule"], changed.json["members"]) == ("", 0)
 
 
+async def test_a_rule_says_whom_it_would_take_in(each_api: Api) -> None:
+    """A preview counts and names who fits, and whom a group would gain and lose; it changes nothing."""
+    agent, other = await enrol(each_api), await enrol(each_api)
+    site = _unique(agent, "x")
+    await _set_tags(each_api, agent, f"SITE={site}")
+    await _set_tags(each_api, other, f"SITE={site}-2")
+    group = await _group(each_api, site, f"SITE={site}")
+    asked = {"rule": f"SITE=^{site}-.*$", "group": group["id"]}
+    shown = await each_api.post("/api/groups/preview", asked, role="viewer")
+    assert [each["id"] for each in shown.pop("agents")] == [other.id]
+    assert shown == {"count": 1, "joining": 1, "leaving": 1}
+    await each_api.post(f"/api/groups/{group['id']}/members", {"add": [agent.id]})
+    kept = await each_api.post("/api/groups/preview", asked)
+    assert (kept["joining"], kept["leaving"]) == (1, 0)
+    new = await each_api.post("/api/groups/preview", {"rule": f"SITE=^{site}.*$", "limit": 1})
+    assert (new["count"], new["joining"], new["leaving"], len(new["agents"])) == (2, 2, 0, 1)
+    wrong = await each_api.ask("POST", "/api/groups/preview", {"rule": "SITE=x AND"})
+    assert (wrong.status, wrong.json["code"]) == (400, "invalid_sorting_rule")
+    assert await _groups_of(each_api, other) == []
+
+
 async def test_labels_and_ids_can_be_asked_for(api: Api) -> None:
     """AGENT_NAME is the label, and a new label moves the agent; AGENT_ID is its id."""
     agent = await enrol(api)

@@ -89,6 +89,7 @@ async def test_a_schedule_is_made_shown_changed_and_deleted(each_api: Api) -> No
         "next_at": start,
         "created": 0,
         "created_by": "the_operator",
+        "last": None,
     }
     assert made["dispatch"]["target"] == "all"
     path = f"/api/schedules/{made['id']}"
@@ -288,6 +289,27 @@ async def test_firing_by_hand_is_beside_the_times(each_api: Api) -> None:
     assert again["dispatch_id"] != firing["dispatch_id"]
     assert await each_api.get(path) == schedule
     assert [each["id"] for each in await each_api.get(f"{path}/firings")] == [again["id"], firing["id"]]
+
+
+async def test_times_are_told_before_and_the_newest_firing_after(each_api: Api) -> None:
+    """A preview says the next times and makes nothing; a schedule has its newest firing, found by that."""
+    asked = {"when": {"every": 60, "start": 4_000_000_000}, "limit": 2}
+    shown = await each_api.post("/api/schedules/preview", asked, role="operator")
+    assert shown == {"times": [4_000_000_000, 4_000_000_060]}
+    past = await each_api.post("/api/schedules/preview", {"when": {"at": 1000}}, role="operator")
+    assert past == {"times": []}
+    wrong = await each_api.ask("POST", "/api/schedules/preview", {"when": {"cron": "61 * * * *"}})
+    assert (wrong.status, wrong.json["code"]) == (400, "invalid_schedule")
+    made = await _make(each_api, {"every": 3600})
+    assert made["last"] is None
+    path = f"/api/schedules/{made['id']}"
+    await each_api.ask("POST", f"{path}/fire", role="operator")
+    second = await each_api.ask("POST", f"{path}/fire", role="operator")
+    shown = await each_api.get(path, role="operator")
+    assert shown["last"]["id"] == second.json["id"]
+    found = await each_api.get(f"/api/schedules?firing={second.json['id']}", role="operator")
+    assert [each["id"] for each in found] == [made["id"]]
+    assert await each_api.get("/api/schedules?firing=nosuch", role="operator") == []
 
 
 async def test_nobody_changes_what_a_greater_role_carries_out(api: Api) -> None:

@@ -9,7 +9,7 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from msgspec import UNSET, Meta, UnsetType
 
 from outrider.center.groups.rows import MemberRow
-from outrider.center.groups.service import GroupService, GroupView
+from outrider.center.groups.service import GroupPreview, GroupService, GroupView
 from outrider.center.http.callers import Caller, access
 from outrider.center.http.paging import next_page
 from outrider.center.http.problems import documented
@@ -50,6 +50,14 @@ class MembersBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     remove: AgentIds = []
 
 
+class GroupPreviewBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """A sorting rule, the group that would get it (null: a new one), and how many agents to show."""
+
+    rule: Rule
+    group: Annotated[str, Meta(max_length=80)] | None = None
+    limit: Annotated[int, Meta(ge=0, le=1000)] = 20
+
+
 class Deleted(msgspec.Struct, kw_only=True):
     """The group is gone; its members stay."""
 
@@ -68,6 +76,12 @@ async def make_group(data: JSONBody[GroupBody], request: Asked, groups: Groups) 
     return await groups.make_group(
         name=data.name, rule=data.rule, priority=data.priority, profile=data.profile, by=request.user.actor
     )
+
+
+@post("/groups/preview", opt=access(Role.VIEWER), status_code=200, responses=documented([404]))
+async def preview_group(data: JSONBody[GroupPreviewBody], groups: Groups) -> GroupPreview:
+    """Show whom a sorting rule would take in now, without doing anything."""
+    return await groups.preview(data.rule, data.group, data.limit)
 
 
 @get("/groups/{group_id:str}", opt=access(Role.VIEWER), responses=documented([404]))
@@ -130,6 +144,7 @@ def router() -> Router:
         route_handlers=[
             list_groups,
             make_group,
+            preview_group,
             show_group,
             change_group,
             delete_group,

@@ -1,11 +1,13 @@
 """Groups and profiles as they are kept, and the queries that read them."""
 
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 import sqlalchemy as sa
 
 from outrider.center.store.connection import Connection
+from outrider.center.store.query import Query, one_of
 from outrider.center.store.rows import as_struct
 from outrider.center.store.schema import agents, group_members, groups, profiles
 from outrider.domain.errors import NotFound
@@ -38,12 +40,26 @@ class MemberRow(msgspec.Struct, frozen=True, kw_only=True):
 
     id: AgentId
     label: str
+    hostname: str
     by_hand: bool
     by_rule: bool
 
 
+class Named(msgspec.Struct, frozen=True, kw_only=True):
+    """An agent by its id and what it is called."""
+
+    id: AgentId
+    label: str
+    hostname: str
+
+
 _PROFILE: Final = [profiles.c[name] for name in ProfileRow.__struct_fields__]
 _GROUP: Final = [groups.c[name] for name in GroupRow.__struct_fields__]
+_NAMED: Final = Query(
+    sa.select(agents.c.id, agents.c.label, agents.c.hostname)
+    .where(one_of(agents.c.id, "ids"))
+    .order_by(agents.c.id)
+)
 
 
 def no_such_profile(profile_id: str) -> NotFound:
@@ -119,7 +135,9 @@ async def members_of(
 ) -> list[MemberRow]:
     """List a group's members in the order they enrolled."""
     query = (
-        sa.select(agents.c.id, agents.c.label, group_members.c.by_hand, group_members.c.by_rule)
+        sa.select(
+            agents.c.id, agents.c.label, agents.c.hostname, group_members.c.by_hand, group_members.c.by_rule
+        )
         .join(agents, agents.c.id == group_members.c.agent_id)
         .where(group_members.c.group_id == group_id)
         .order_by(agents.c.id)
@@ -128,6 +146,11 @@ async def members_of(
     if after is not None:
         query = query.where(agents.c.id > after)
     return [as_struct(row, MemberRow) for row in await conn.execute(query)]
+
+
+async def named(conn: Connection, ids: Sequence[AgentId]) -> list[Named]:
+    """Say what agents are called, in the order they enrolled."""
+    return await _NAMED.structs(conn, Named, ids=ids)
 
 
 async def ids_in_groups(conn: Connection, condition: sa.ColumnElement[bool]) -> set[AgentId]:

@@ -7,8 +7,8 @@ import msgspec
 
 from outrider.center.groups import profile_writes, rows, writes
 from outrider.center.groups.given import given
-from outrider.center.groups.rows import GroupRow, MemberRow, ProfileRow
-from outrider.center.groups.sorting import rule_of
+from outrider.center.groups.rows import GroupRow, MemberRow, Named, ProfileRow
+from outrider.center.groups.sorting import fitting, rule_of
 from outrider.center.groups.telling import Telling
 from outrider.center.store.connection import Connection
 from outrider.center.store.engine import Store
@@ -63,6 +63,18 @@ class GroupView(msgspec.Struct, frozen=True, kw_only=True):
     profile: GroupProfile | None
     members: int
     created: float
+
+
+class GroupPreview(msgspec.Struct, frozen=True, kw_only=True):
+    """Whom a sorting rule takes in: how many, and the first of them.
+
+    `joining` and `leaving` count whom the named group would gain and lose; whom it has by hand stays.
+    """
+
+    count: int
+    joining: int
+    leaving: int
+    agents: list[Named]
 
 
 class GroupService:
@@ -147,6 +159,15 @@ class GroupService:
             names = {each.id: each.name for each in await rows.all_profiles(conn)}
             members = await rows.count_members(conn, group_id)
         return _group_view(row, names, members)
+
+    async def preview(self, rule: str, group_id: str | None, limit: int) -> GroupPreview:
+        """Say whom a rule would take in. Raises `InvalidSortingRule`, or `NotFound` for the group."""
+        async with self._store.scan() as conn:
+            if group_id is not None:
+                await rows.group_with(conn, group_id)
+            found = await fitting(conn, rule, group_id)
+            named = await rows.named(conn, found.ids[:limit])
+        return GroupPreview(count=len(found.ids), joining=found.joining, leaving=found.leaving, agents=named)
 
     async def make_group(
         self, *, name: str, rule: str, priority: int, profile: str | None, by: Actor

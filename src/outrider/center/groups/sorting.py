@@ -9,12 +9,13 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Final
 
+import msgspec
 import sqlalchemy as sa
 
 from outrider.center.fleet.patterns import matcher
 from outrider.center.fleet.tag_rows import as_tags
 from outrider.center.store.bulk import Bulk
-from outrider.center.store.connection import SteppedConnection
+from outrider.center.store.connection import Connection, SteppedConnection
 from outrider.center.store.query import Query, one_of
 from outrider.center.store.schema import agents, group_members, groups
 from outrider.center.store.writer import Transaction
@@ -150,6 +151,36 @@ async def sort_group(tx: Transaction, group: str, rule_text: str) -> set[AgentId
                     moved.add(AgentId(agent))
     await moves.write(tx)
     return moved
+
+
+class Fitting(msgspec.Struct, frozen=True, kw_only=True):
+    """Whom a rule would take in. `joining` and `leaving` count who a group would gain and lose by it."""
+
+    ids: list[AgentId]
+    joining: int
+    leaving: int
+
+
+async def fitting(conn: Connection, rule_text: str, group: str | None) -> Fitting:
+    """Ask a rule about all agents, and change nothing. Raises `InvalidSortingRule`."""
+    there = {}
+    if group is not None:
+        there = {row[0]: bool(row[1]) for row in await _MEMBERS.all(conn, group=group)}
+    found: list[AgentId] = []
+    if rule_text.strip():
+        rule = rule_of(rule_text)
+        fleet = await _ALL_VALUES.all(conn)
+        for start in range(0, len(fleet), _AT_ONCE):
+            found += [
+                AgentId(agent) for agent, values in _each(fleet[start : start + _AT_ONCE]) if rule(values)
+            ]
+            await asyncio.sleep(0)
+    stays = set(found) | {agent for agent, by_hand in there.items() if by_hand}
+    return Fitting(
+        ids=found,
+        joining=sum(agent not in there for agent in found),
+        leaving=sum(agent not in stays for agent in there),
+    )
 
 
 async def _let_others(tx: Transaction) -> None:

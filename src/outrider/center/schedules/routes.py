@@ -5,13 +5,13 @@ from typing import Annotated, Any, Final
 import msgspec
 from litestar import Request, Router, delete, get, patch, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody
 from msgspec import Meta
 
 from outrider.center.dispatches.service import DispatchBody
 from outrider.center.http.callers import Caller, access
 from outrider.center.http.problems import documented
-from outrider.center.schedules.service import FiringView, ScheduleService, ScheduleView
+from outrider.center.schedules.service import FiringView, ScheduleService, ScheduleView, Times
 from outrider.domain.roles import Role
 from outrider.domain.schedules.body import WhenBody
 
@@ -19,6 +19,7 @@ Schedules = NamedDependency[ScheduleService]
 Asked = Request[Caller, Any, Any]
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
 Grace = Annotated[float, Meta(ge=60, le=7 * 86_400)]
+MOST_TIMES: Final = 50
 _HOUR: Final = 3600.0
 
 
@@ -42,6 +43,13 @@ class ScheduleChange(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     grace: Grace | None = None
 
 
+class TimesBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """When a schedule would be due, and how many of its times to say."""
+
+    when: WhenBody
+    limit: Annotated[int, Meta(ge=1, le=MOST_TIMES)] = 5
+
+
 class Deleted(msgspec.Struct, kw_only=True):
     """The schedule is gone; its dispatches stay."""
 
@@ -49,9 +57,15 @@ class Deleted(msgspec.Struct, kw_only=True):
 
 
 @get("/schedules", opt=access(Role.OPERATOR))
-async def list_schedules(schedules: Schedules) -> list[ScheduleView]:
-    """List the schedules by name."""
-    return await schedules.all()
+async def list_schedules(schedules: Schedules, firing: FromQuery[str | None] = None) -> list[ScheduleView]:
+    """List the schedules by name; with `firing` (an id, such as a dispatch's origin), the one that has it."""
+    return await schedules.all() if firing is None else await schedules.of_firing(firing)
+
+
+@post("/schedules/preview", opt=access(Role.OPERATOR), status_code=200)
+async def preview_times(data: JSONBody[TimesBody], schedules: Schedules) -> Times:
+    """Say when a schedule would be due next, without making one."""
+    return schedules.times(data.when, data.limit)
 
 
 @post("/schedules", opt=access(Role.OPERATOR), status_code=201)
@@ -123,6 +137,7 @@ def router() -> Router:
         "/api",
         route_handlers=[
             list_schedules,
+            preview_times,
             make_schedule,
             show_schedule,
             change_schedule,

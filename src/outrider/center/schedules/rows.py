@@ -1,11 +1,13 @@
 """Schedules and firings as they are kept, and the queries that read them."""
 
+from collections.abc import Collection
 from typing import Any, Final
 
 import msgspec
 import sqlalchemy as sa
 
 from outrider.center.store.connection import Connection
+from outrider.center.store.query import Query, one_of
 from outrider.center.store.rows import as_struct
 from outrider.center.store.schema import IS_CLAIMED, firings, schedules
 from outrider.domain.errors import NotFound
@@ -76,6 +78,30 @@ async def firings_of(conn: Connection, schedule_id: str, limit: int) -> list[Fir
         .limit(limit)
     )
     return [as_struct(row, FiringRow) for row in rows]
+
+
+_OTHER: Final = firings.alias("other")
+_NEWEST: Final = (
+    sa.select(_OTHER.c.id)
+    .where(_OTHER.c.schedule_id == schedules.c.id)
+    .order_by(_OTHER.c.time.desc(), _OTHER.c.id.desc())
+    .limit(1)
+    .correlate(schedules)
+    .scalar_subquery()
+)
+
+
+_NEWEST_OF: Final = Query(
+    sa.select(*FIRING)
+    .join_from(schedules, firings, firings.c.id == _NEWEST)
+    .where(one_of(schedules.c.id, "ids"))
+)
+
+
+async def newest_firings(conn: Connection, ids: Collection[ScheduleId]) -> dict[ScheduleId, FiringRow]:
+    """Find the newest firing of each of these schedules that has one."""
+    found = await _NEWEST_OF.structs(conn, FiringRow, ids=sorted(ids))
+    return {each.schedule_id: each for each in found}
 
 
 async def firing_with(conn: Connection, firing_id: str) -> FiringRow | None:

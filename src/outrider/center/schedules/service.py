@@ -13,6 +13,7 @@ from outrider.center.dispatches.service import DispatchBody, DispatchService
 from outrider.center.schedules import rows, writes
 from outrider.center.schedules.rows import FiringRow, ScheduleRow
 from outrider.center.schedules.writes import Outcome
+from outrider.center.store.connection import Connection
 from outrider.center.store.engine import Store
 from outrider.center.store.schema import dispatches
 from outrider.domain.actors import Actor, ActorKind
@@ -20,8 +21,9 @@ from outrider.domain.dispatches import allowed_failures
 from outrider.domain.errors import Forbidden, NotFound, OutriderError, Unavailable
 from outrider.domain.ids import FiringId, ScheduleId, new_schedule_id
 from outrider.domain.roles import Role
-from outrider.domain.schedules.body import WhenBody
+from outrider.domain.schedules.body import WhenBody, read
 from outrider.domain.schedules.firings import FiringState
+from outrider.domain.schedules.when import next_after
 from outrider.domain.targets.parser import parse
 from outrider.kit import logs
 from outrider.kit.clock import Clock
@@ -39,7 +41,10 @@ SHOWN: Final = 100
 
 
 class ScheduleView(msgspec.Struct, frozen=True, kw_only=True):
-    """A schedule as people see it. Times are unix seconds; `next_at` is null when it is not due again."""
+    """A schedule as people see it. Times are unix seconds; `next_at` is null when it is not due again.
+
+    `last` is its newest firing, null before the first.
+    """
 
     id: str
     name: str
@@ -50,6 +55,7 @@ class ScheduleView(msgspec.Struct, frozen=True, kw_only=True):
     next_at: float | None
     created: float
     created_by: str
+    last: "FiringView | None"
 
 
 class FiringView(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,6 +69,12 @@ class FiringView(msgspec.Struct, frozen=True, kw_only=True):
     dispatch_id: str | None
     error_code: str | None
     error: str | None
+
+
+class Times(msgspec.Struct, frozen=True, kw_only=True):
+    """The next times of a schedule, in unix seconds; fewer than asked for when it is not due that often."""
+
+    times: list[float]
 
 
 class _Fault(OutriderError):
@@ -87,12 +99,32 @@ class ScheduleService:
     async def all(self) -> list[ScheduleView]:
         """List the schedules by name."""
         async with self._store.scan() as conn:
-            return [_view(row) for row in await rows.all_schedules(conn)]
+            return await _views(conn, await rows.all_schedules(conn))
+
+    async def of_firing(self, firing_id: str) -> list[ScheduleView]:
+        """List the one schedule that has this firing; nothing when there is none any more."""
+        async with self._store.read() as conn:
+            firing = await rows.firing_with(conn, firing_id)
+            if firing is None:
+                return []
+            return await _views(conn, [await rows.schedule_with(conn, firing.schedule_id)])
+
+    def times(self, when: WhenBody, limit: int) -> Times:
+        """Say when a schedule would be due next. Raises `InvalidSchedule`."""
+        now = self._clock.time()
+        read_when = read(when, now=now)
+        found: list[float] = []
+        following = next_after(read_when, now)
+        while following is not None and len(found) < limit:
+            found.append(following)
+            following = next_after(read_when, following)
+        return Times(times=found)
 
     async def one(self, schedule_id: str) -> ScheduleView:
         """Show a schedule. Raises `NotFound`."""
         async with self._store.read() as conn:
-            return _view(await rows.schedule_with(conn, schedule_id))
+            (view,) = await _views(conn, [await rows.schedule_with(conn, schedule_id)])
+        return view
 
     async def make(
         self,
@@ -297,11 +329,17 @@ def _check(body: DispatchBody, role: Role) -> None:
     allowed_failures(body.max_failures, 1)
 
 
-def _view(row: ScheduleRow) -> ScheduleView:
+async def _views(conn: Connection, found: Sequence[ScheduleRow]) -> list[ScheduleView]:
+    newest = await rows.newest_firings(conn, [row.id for row in found])
+    return [_view(row, newest.get(row.id)) for row in found]
+
+
+def _view(row: ScheduleRow, last: FiringRow | None) -> ScheduleView:
     shown: dict[str, Any] = {
         name: getattr(row, name) for name in ScheduleView.__struct_fields__ if hasattr(row, name)
     }
     shown |= {"dispatch": msgspec.convert(row.dispatch, DispatchBody), "created_by": row.owner_name}
+    shown["last"] = None if last is None else _firing_view(last)
     return ScheduleView(**shown)
 
 
