@@ -61,7 +61,7 @@ class Connection:
         return msgspec.json.decode(await self._ask("PATCH", path, msgspec.json.encode(body)))
 
     async def put(self, path: str, body: Any) -> Any:
-        """Patch with `body` as JSON and return the decoded answer. Raises UnexpectedAnswer for an error."""
+        """Put `body` as JSON and return the decoded answer. Raises UnexpectedAnswer for an error."""
         return msgspec.json.decode(await self._ask("PUT", path, msgspec.json.encode(body)))
 
     async def _ask(self, method: str, path: str, body: bytes) -> bytes:

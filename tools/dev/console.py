@@ -61,7 +61,7 @@ def _run(*programs: tuple[str, ...]) -> int:
 
 
 def console_word(arguments: list[str]) -> int:
-    """Do `./dev console [check | test | types]`; without a word, build it."""
+    """Do `./dev console [check | test | types | screenshots ...]`; without a word, build it."""
     match arguments:
         case []:
             types()
@@ -78,5 +78,9 @@ def console_word(arguments: list[str]) -> int:
             return check()
         case ["test"]:
             return test()
+        case ["screenshots", *wanted]:
+            build()
+            script = [str(PROGRAMS / "python"), "-m", "tools.console.screenshots", *wanted]
+            return subprocess.run(script, check=False, cwd=ROOT).returncode
         case _:
-            raise ChoreError("it knows check, test, types; without a word it builds")
+            raise ChoreError("it knows check, test, types, screenshots; without a word it builds")

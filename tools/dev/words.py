@@ -21,7 +21,9 @@ usage: ./dev WORD
   test [--quick] [pytest ...]  run the tests; --quick leaves out those that need a system package
   check                        lint, format, types, imports, refusals
   bench [NAME ...]             run the benchmarks, or the named ones
-  console [check|test|types]   build the console, check it, test its logic, or write the API's types
+  console [check|test|types|screenshots]
+                               build the console, check it, test its logic, write the API's types, or
+                               take pictures of its pages into build/screenshots
   lock [--upgrade]             pin the packages anew
 """
 # One process a core for a whole run; suites of one group stay in one process, in the order given.
