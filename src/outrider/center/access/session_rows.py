@@ -18,7 +18,7 @@ from outrider.center.store.schema import (
 )
 from outrider.center.store.writer import Transaction
 from outrider.domain.actors import Actor
-from outrider.domain.errors import NotFound, OutriderError, Unauthenticated
+from outrider.domain.errors import NotFound, Unauthenticated
 from outrider.domain.ids import SessionId, UserId
 from outrider.domain.roles import Role
 
@@ -160,14 +160,7 @@ class OpenSessions:
 
     async def apply(self, tx: Transaction, items: Sequence[NewSession]) -> Sequence[Exception | None]:
         """Open each whose user is still the one that was checked; `Unauthenticated` for the others."""
-        results: list[Exception | None] = []
-        for item in items:
-            try:
-                await self._open(tx, item)
-                results.append(None)
-            except OutriderError as error:
-                results.append(error)
-        return results
+        return await one_by_one(tx, items, self._open)
 
     async def _open(self, tx: Transaction, item: NewSession) -> None:
         stamp = (

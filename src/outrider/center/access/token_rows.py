@@ -13,7 +13,7 @@ from outrider.center.store.rows import as_struct
 from outrider.center.store.schema import api_tokens, users
 from outrider.center.store.writer import Transaction
 from outrider.domain.actors import Actor
-from outrider.domain.errors import Conflict, Forbidden, NotFound, OutriderError
+from outrider.domain.errors import Conflict, Forbidden, NotFound
 from outrider.domain.ids import TokenId, UserId
 from outrider.domain.roles import Role
 
@@ -119,14 +119,7 @@ class DeleteTokens:
 
     async def apply(self, tx: Transaction, items: Sequence[Deletion]) -> Sequence[Exception | None]:
         """Delete them one by one."""
-        results: list[Exception | None] = []
-        for item in items:
-            try:
-                await self._delete(tx, item)
-                results.append(None)
-            except OutriderError as error:
-                results.append(error)
-        return results
+        return await one_by_one(tx, items, self._delete)
 
     async def _delete(self, tx: Transaction, item: Deletion) -> None:
         row = (
@@ -152,18 +145,14 @@ class RevokeTokens:
 
     async def apply(self, tx: Transaction, items: Sequence[Revocation]) -> Sequence[int | Exception]:
         """Return how many ended of each."""
-        results: list[int | Exception] = []
-        for item in items:
-            try:
-                user = await user_rows.manageable(tx, item.by, item.user_id)
-            except OutriderError as error:
-                results.append(error)
-                continue
-            ended = await tx.conn.execute(sa.delete(api_tokens).where(api_tokens.c.user_id == user.id))
-            await tx.conn.execute(sa.update(users).where(users.c.id == user.id).values(stamp=item.stamp))
-            tx.audit(item.by, "token.revoke_all", user.id, {"user": user.username, "ended": ended.rowcount})
-            results.append(ended.rowcount)
-        return results
+        return await one_by_one(tx, items, self._revoke)
+
+    async def _revoke(self, tx: Transaction, item: Revocation) -> int:
+        user = await user_rows.manageable(tx, item.by, item.user_id)
+        ended = await tx.conn.execute(sa.delete(api_tokens).where(api_tokens.c.user_id == user.id))
+        await tx.conn.execute(sa.update(users).where(users.c.id == user.id).values(stamp=item.stamp))
+        tx.audit(item.by, "token.revoke_all", user.id, {"user": user.username, "ended": ended.rowcount})
+        return ended.rowcount
 
 
 MAKE_TOKENS = MakeTokens()

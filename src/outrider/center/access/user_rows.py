@@ -12,7 +12,7 @@ from outrider.center.store.rows import as_struct
 from outrider.center.store.schema import api_tokens, recovery_codes, second_factors, sessions, users
 from outrider.center.store.writer import Transaction
 from outrider.domain.actors import CENTER, Actor, ActorKind
-from outrider.domain.errors import Conflict, Forbidden, NotFound, OutriderError
+from outrider.domain.errors import Conflict, Forbidden, NotFound
 from outrider.domain.ids import SessionId, UserId
 from outrider.domain.roles import Role
 
@@ -193,15 +193,12 @@ class AddUsers:
 
     async def apply(self, tx: Transaction, items: Sequence[NewUser]) -> Sequence[User | Exception]:
         """Add them one by one; return each as it is then."""
-        results: list[User | Exception] = []
-        for item in items:
-            try:
-                await check_may_manage(tx, item.by, item.role)
-                await insert(tx, item)
-                results.append(await user_with(tx.conn, item.id))
-            except OutriderError as error:
-                results.append(error)
-        return results
+        return await one_by_one(tx, items, self._add)
+
+    async def _add(self, tx: Transaction, item: NewUser) -> User:
+        await check_may_manage(tx, item.by, item.role)
+        await insert(tx, item)
+        return await user_with(tx.conn, item.id)
 
 
 class ChangeUsers:
@@ -246,20 +243,15 @@ class RemoveUsers:
 
     async def apply(self, tx: Transaction, items: Sequence[Removal]) -> Sequence[Exception | None]:
         """Remove them one by one."""
-        results: list[Exception | None] = []
-        for item in items:
-            try:
-                user = await manageable(tx, item.by, item.user_id)
-                if await is_last_owner(tx, user):
-                    raise Conflict("This is the last super admin who can sign in; make another one first.")
-            except OutriderError as error:
-                results.append(error)
-                continue
-            await tx.conn.execute(sa.delete(users).where(users.c.id == user.id))
-            tx.event("user.removed", user.id, {"username": user.username})
-            tx.audit(item.by, "user.remove", user.id, {"username": user.username, "role": user.role.value})
-            results.append(None)
-        return results
+        return await one_by_one(tx, items, self._remove)
+
+    async def _remove(self, tx: Transaction, item: Removal) -> None:
+        user = await manageable(tx, item.by, item.user_id)
+        if await is_last_owner(tx, user):
+            raise Conflict("This is the last super admin who can sign in; make another one first.")
+        await tx.conn.execute(sa.delete(users).where(users.c.id == user.id))
+        tx.event("user.removed", user.id, {"username": user.username})
+        tx.audit(item.by, "user.remove", user.id, {"username": user.username, "role": user.role.value})
 
 
 class ResetPasswords:
@@ -270,18 +262,13 @@ class ResetPasswords:
 
     async def apply(self, tx: Transaction, items: Sequence[Reset]) -> Sequence[Exception | None]:
         """Reset them one by one."""
-        results: list[Exception | None] = []
-        for item in items:
-            try:
-                user = await manageable(tx, item.by, item.user_id)
-            except OutriderError as error:
-                results.append(error)
-                continue
-            await _set_password(tx, user.id, item.password_hash, must_change=True)
-            await void(tx, user.id, item.stamp)
-            tx.audit(item.by, "password.reset", user.id, {"username": user.username})
-            results.append(None)
-        return results
+        return await one_by_one(tx, items, self._reset)
+
+    async def _reset(self, tx: Transaction, item: Reset) -> None:
+        user = await manageable(tx, item.by, item.user_id)
+        await _set_password(tx, user.id, item.password_hash, must_change=True)
+        await void(tx, user.id, item.stamp)
+        tx.audit(item.by, "password.reset", user.id, {"username": user.username})
 
 
 class ChangePasswords:
@@ -292,20 +279,15 @@ class ChangePasswords:
 
     async def apply(self, tx: Transaction, items: Sequence[OwnPassword]) -> Sequence[Exception | None]:
         """Set them; `Conflict` when the password was changed by somebody else meanwhile."""
-        results: list[Exception | None] = []
-        for item in items:
-            try:
-                user = await user_with(tx.conn, item.user_id)
-                if user.stamp != item.known:
-                    raise Conflict("The password was changed by somebody else just now; sign in again.")
-            except OutriderError as error:
-                results.append(error)
-                continue
-            await _set_password(tx, user.id, item.password_hash, must_change=False)
-            await void(tx, user.id, item.stamp, keep=item.keep)
-            tx.audit(item.by, "password.change", user.id)
-            results.append(None)
-        return results
+        return await one_by_one(tx, items, self._change)
+
+    async def _change(self, tx: Transaction, item: OwnPassword) -> None:
+        user = await user_with(tx.conn, item.user_id)
+        if user.stamp != item.known:
+            raise Conflict("The password was changed by somebody else just now; sign in again.")
+        await _set_password(tx, user.id, item.password_hash, must_change=False)
+        await void(tx, user.id, item.stamp, keep=item.keep)
+        tx.audit(item.by, "password.change", user.id)
 
 
 class RemoveSecondFactors:
@@ -316,17 +298,12 @@ class RemoveSecondFactors:
 
     async def apply(self, tx: Transaction, items: Sequence[Removal]) -> Sequence[Exception | None]:
         """Remove them one by one; one that is not there is fine."""
-        results: list[Exception | None] = []
-        for item in items:
-            try:
-                user = await manageable(tx, item.by, item.user_id)
-            except OutriderError as error:
-                results.append(error)
-                continue
-            await forget_second_factor(tx, user.id)
-            tx.audit(item.by, "totp.remove", user.id, {"username": user.username})
-            results.append(None)
-        return results
+        return await one_by_one(tx, items, self._remove)
+
+    async def _remove(self, tx: Transaction, item: Removal) -> None:
+        user = await manageable(tx, item.by, item.user_id)
+        await forget_second_factor(tx, user.id)
+        tx.audit(item.by, "totp.remove", user.id, {"username": user.username})
 
 
 async def forget_second_factor(tx: Transaction, user_id: str) -> None:

@@ -15,7 +15,7 @@ from outrider.center.store.writer import Transaction
 from outrider.domain.actors import Actor
 from outrider.domain.alerts.rules import Condition, Severity
 from outrider.domain.alerts.states import COUNTS
-from outrider.domain.errors import Conflict, Invalid, OutriderError
+from outrider.domain.errors import Conflict, Invalid
 from outrider.domain.ids import AlertId, ChannelId, RuleId, SilenceId
 
 T = TypeVar("T")
@@ -98,7 +98,7 @@ class MakeRules:
 
     async def apply(self, tx: Transaction, items: Sequence[NewRule]) -> Sequence[Exception | None]:
         """Insert each; `Invalid` for one that names a channel that does not exist."""
-        return [await _caught(self._make(tx, item)) for item in items]
+        return await one_by_one(tx, items, self._make)
 
     async def _make(self, tx: Transaction, item: NewRule) -> None:
         await _check_channels(tx, item.channels)
@@ -125,7 +125,7 @@ class ChangeRules:
 
     async def apply(self, tx: Transaction, items: Sequence[RuleChange]) -> Sequence[Exception | None]:
         """Change each; `NotFound`, or `Invalid` for an unknown channel."""
-        return [await _caught(self._change(tx, item)) for item in items]
+        return await one_by_one(tx, items, self._change)
 
     async def _change(self, tx: Transaction, item: RuleChange) -> None:
         row = await rule_with(tx.conn, item.id)
@@ -148,7 +148,7 @@ class DeleteRules:
 
     async def apply(self, tx: Transaction, items: Sequence[Removal]) -> Sequence[Exception | None]:
         """Delete each; `NotFound` for an unknown one."""
-        return [await _caught(self._delete(tx, item)) for item in items]
+        return await one_by_one(tx, items, self._delete)
 
     async def _delete(self, tx: Transaction, item: Removal) -> None:
         row = await rule_with(tx.conn, item.id)
@@ -189,7 +189,7 @@ class ChangeChannels:
 
     async def apply(self, tx: Transaction, items: Sequence[ChannelChange]) -> Sequence[Exception | None]:
         """Change each; `NotFound` for an unknown one."""
-        return [await _caught(self._change(tx, item)) for item in items]
+        return await one_by_one(tx, items, self._change)
 
     async def _change(self, tx: Transaction, item: ChannelChange) -> None:
         row = await channel_with(tx.conn, item.id)
@@ -213,7 +213,7 @@ class DeleteChannels:
 
     async def apply(self, tx: Transaction, items: Sequence[Removal]) -> Sequence[Exception | None]:
         """Delete each; `NotFound`, or `Conflict` for one that a rule uses."""
-        return [await _caught(self._delete(tx, item)) for item in items]
+        return await one_by_one(tx, items, self._delete)
 
     async def _delete(self, tx: Transaction, item: Removal) -> None:
         row = await channel_with(tx.conn, item.id)
@@ -234,7 +234,7 @@ class MakeSilences:
 
     async def apply(self, tx: Transaction, items: Sequence[NewSilence]) -> Sequence[Exception | None]:
         """Insert each; `NotFound` for a rule that does not exist."""
-        return [await _caught(self._make(tx, item)) for item in items]
+        return await one_by_one(tx, items, self._make)
 
     async def _make(self, tx: Transaction, item: NewSilence) -> None:
         if item.rule_id is not None:
@@ -261,7 +261,7 @@ class EndSilences:
 
     async def apply(self, tx: Transaction, items: Sequence[Removal]) -> Sequence[Exception | None]:
         """End each; `NotFound` for an unknown one. One that is over stays as it is."""
-        return [await _caught(self._end(tx, item)) for item in items]
+        return await one_by_one(tx, items, self._end)
 
     async def _end(self, tx: Transaction, item: Removal) -> None:
         row = await silence_with(tx.conn, item.id)
@@ -320,14 +320,6 @@ async def _check_channels(tx: Transaction, wanted: Sequence[str]) -> None:
     for channel_id in wanted:
         if channel_id not in known:
             raise Invalid(f"There is no alert channel {channel_id[:80]}.", field="channels")
-
-
-async def _caught(work: Any) -> Exception | None:
-    try:
-        await work
-    except OutriderError as error:
-        return error
-    return None
 
 
 MAKE_RULES = MakeRules()

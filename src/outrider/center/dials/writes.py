@@ -6,10 +6,11 @@ import msgspec
 import sqlalchemy as sa
 
 from outrider.center.dials.rows import DialRow, dial_at, dial_with
+from outrider.center.store.one_by_one import one_by_one
 from outrider.center.store.schema import dials
 from outrider.center.store.writer import Transaction
 from outrider.domain.actors import CENTER, Actor
-from outrider.domain.errors import Conflict, Forbidden, OutriderError
+from outrider.domain.errors import Conflict, Forbidden
 from outrider.domain.ids import AgentId, DialId
 
 
@@ -73,13 +74,7 @@ class MoveDials:
 
     async def apply(self, tx: Transaction, items: Sequence[Move]) -> Sequence[DialRow | Exception]:
         """Change each; `NotFound`, or `Conflict` for an address that another has."""
-        results: list[DialRow | Exception] = []
-        for item in items:
-            try:
-                results.append(await self._move(tx, item))
-            except OutriderError as error:
-                results.append(error)
-        return results
+        return await one_by_one(tx, items, self._move)
 
     async def _move(self, tx: Transaction, item: Move) -> DialRow:
         row = await dial_with(tx.conn, item.id)
@@ -102,18 +97,13 @@ class RemoveDials:
 
     async def apply(self, tx: Transaction, items: Sequence[Removal]) -> Sequence[Exception | None]:
         """Delete each; `NotFound` for one that is not there."""
-        results: list[Exception | None] = []
-        for item in items:
-            try:
-                row = await dial_with(tx.conn, item.id)
-            except OutriderError as error:
-                results.append(error)
-                continue
-            await tx.conn.execute(sa.delete(dials).where(dials.c.id == row.id))
-            tx.audit(item.by, "dial.remove", row.id, {"address": row.address, "agent_id": row.agent_id})
-            tx.event("dial.removed", row.id, {"address": row.address, "by": item.by.name})
-            results.append(None)
-        return results
+        return await one_by_one(tx, items, self._remove)
+
+    async def _remove(self, tx: Transaction, item: Removal) -> None:
+        row = await dial_with(tx.conn, item.id)
+        await tx.conn.execute(sa.delete(dials).where(dials.c.id == row.id))
+        tx.audit(item.by, "dial.remove", row.id, {"address": row.address, "agent_id": row.agent_id})
+        tx.event("dial.removed", row.id, {"address": row.address, "by": item.by.name})
 
 
 class RecogniseDials:
@@ -129,13 +119,7 @@ class RecogniseDials:
         self, tx: Transaction, items: Sequence[Recognised]
     ) -> Sequence[tuple[DialId, ...] | Exception]:
         """Return the dials that were replaced; `NotFound`, or `Forbidden` where another agent was before."""
-        results: list[tuple[DialId, ...] | Exception] = []
-        for item in items:
-            try:
-                results.append(await self._recognise(tx, item))
-            except OutriderError as error:
-                results.append(error)
-        return results
+        return await one_by_one(tx, items, self._recognise)
 
     async def _recognise(self, tx: Transaction, item: Recognised) -> tuple[DialId, ...]:
         row = await dial_with(tx.conn, item.id)

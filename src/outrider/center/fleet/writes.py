@@ -9,11 +9,12 @@ import sqlalchemy as sa
 from outrider.center.fleet.keys import spend
 from outrider.center.fleet.tag_rows import replace_tags
 from outrider.center.groups.sorting import sort_agents
+from outrider.center.store.one_by_one import one_by_one
 from outrider.center.store.schema import agent_certificates, agent_details, agents, commands, terminals
 from outrider.center.store.writer import Transaction
 from outrider.domain.actors import Actor, ActorKind
 from outrider.domain.connection_states import APPROVAL, Approval
-from outrider.domain.errors import NotFound, OutriderError
+from outrider.domain.errors import NotFound
 from outrider.domain.ids import AgentId, TerminalId, new_agent_id
 from outrider.protocol.messages import Facts
 
@@ -79,13 +80,7 @@ class EnrolAgents:
 
     async def apply(self, tx: Transaction, items: Sequence[Enrolment]) -> Sequence[Enrolled | Exception]:
         """Enrol one after the other: each may spend the last use of a key."""
-        results: list[Enrolled | Exception] = []
-        for item in items:
-            try:
-                results.append(await self._enrol(tx, item))
-            except OutriderError as error:
-                results.append(error)
-        return results
+        return await one_by_one(tx, items, self._enrol)
 
     async def _enrol(self, tx: Transaction, item: Enrolment) -> Enrolled:
         row = (

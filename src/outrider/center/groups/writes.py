@@ -12,7 +12,7 @@ from outrider.center.store.one_by_one import one_by_one
 from outrider.center.store.schema import agents, group_members, groups
 from outrider.center.store.writer import Transaction
 from outrider.domain.actors import Actor
-from outrider.domain.errors import NotFound, OutriderError
+from outrider.domain.errors import NotFound
 from outrider.domain.ids import AgentId, GroupId
 
 Concerned = frozenset[AgentId]
@@ -129,20 +129,16 @@ class DeleteGroups:
 
     async def apply(self, tx: Transaction, items: Sequence[GroupDeletion]) -> Sequence[Concerned | Exception]:
         """Delete each; `NotFound` for one that is gone."""
-        results: list[Concerned | Exception] = []
-        for item in items:
-            try:
-                row = await group_with(tx.conn, item.id)
-            except OutriderError as error:
-                results.append(error)
-                continue
-            members = await ids_in_groups(tx.conn, groups.c.id == item.id)
-            await tx.conn.execute(sa.delete(groups).where(groups.c.id == item.id))
-            said = {"name": row.name, "rule": row.rule, "members": len(members)}
-            tx.audit(item.by, "group.delete", item.id, said)
-            tx.event("group.deleted", item.id, {"name": row.name, "by": item.by.name})
-            results.append(frozenset(members))
-        return results
+        return await one_by_one(tx, items, self._delete)
+
+    async def _delete(self, tx: Transaction, item: GroupDeletion) -> Concerned:
+        row = await group_with(tx.conn, item.id)
+        members = await ids_in_groups(tx.conn, groups.c.id == item.id)
+        await tx.conn.execute(sa.delete(groups).where(groups.c.id == item.id))
+        said = {"name": row.name, "rule": row.rule, "members": len(members)}
+        tx.audit(item.by, "group.delete", item.id, said)
+        tx.event("group.deleted", item.id, {"name": row.name, "by": item.by.name})
+        return frozenset(members)
 
 
 class SetMembers:

@@ -13,11 +13,12 @@ from outrider.center.microservices.rows import (
     find_microservice,
     no_such_microservice,
 )
+from outrider.center.store.one_by_one import one_by_one
 from outrider.center.store.query import Query
 from outrider.center.store.schema import microservices
 from outrider.center.store.writer import Transaction
 from outrider.domain.actors import Actor
-from outrider.domain.errors import Conflict, OutriderError
+from outrider.domain.errors import Conflict
 from outrider.domain.ids import AgentId, MicroserviceId
 from outrider.domain.microservices import MAX_CONFIGS, MAX_MICROSERVICES, version_of
 
@@ -70,13 +71,7 @@ class StoreConfigs:
 
     async def apply(self, tx: Transaction, items: Sequence[NewConfig]) -> Sequence[Stored | Exception]:
         """Store each; `NotFound` or `Conflict` for one that can't be."""
-        results: list[Stored | Exception] = []
-        for item in items:
-            try:
-                results.append(await self._store(tx, item))
-            except OutriderError as error:
-                results.append(error)
-        return results
+        return await one_by_one(tx, items, self._store)
 
     async def _store(self, tx: Transaction, item: NewConfig) -> Stored:
         before = await find_microservice(tx.conn, item.agent_id, item.id)

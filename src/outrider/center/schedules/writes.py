@@ -176,19 +176,14 @@ class DeleteSchedules:
 
     async def apply(self, tx: Transaction, items: Sequence[Deletion]) -> Sequence[Exception | None]:
         """Delete each; `NotFound` or `Forbidden` for one that can't be."""
-        results: list[Exception | None] = []
-        for item in items:
-            try:
-                row = await schedule_with(tx.conn, item.id)
-                await _check_may_change(tx, row, item.by, item.role)
-            except OutriderError as error:
-                results.append(error)
-                continue
-            await tx.conn.execute(sa.delete(schedules).where(schedules.c.id == item.id))
-            tx.audit(item.by, "schedule.delete", item.id, {"name": row.name})
-            tx.event("schedule.deleted", item.id, {"name": row.name})
-            results.append(None)
-        return results
+        return await one_by_one(tx, items, self._delete)
+
+    async def _delete(self, tx: Transaction, item: Deletion) -> None:
+        row = await schedule_with(tx.conn, item.id)
+        await _check_may_change(tx, row, item.by, item.role)
+        await tx.conn.execute(sa.delete(schedules).where(schedules.c.id == item.id))
+        tx.audit(item.by, "schedule.delete", item.id, {"name": row.name})
+        tx.event("schedule.deleted", item.id, {"name": row.name})
 
 
 class FireByHand:
@@ -199,20 +194,16 @@ class FireByHand:
 
     async def apply(self, tx: Transaction, items: Sequence[ByHand]) -> Sequence[FiringRow | Exception]:
         """Insert a firing for each; `NotFound` for a schedule that is gone."""
-        results: list[FiringRow | Exception] = []
-        for item in items:
-            try:
-                row = await schedule_with(tx.conn, item.id)
-            except OutriderError as error:
-                results.append(error)
-                continue
-            firing = _firing(
-                row, UserId(item.by.id), time=tx.now, due=None, state=FiringState.CLAIMED, now=tx.now
-            )
-            await tx.conn.execute(sa.insert(firings).values(**msgspec.structs.asdict(firing)))
-            tx.audit(item.by, "schedule.fire", item.id, {"firing": firing.id})
-            results.append(firing)
-        return results
+        return await one_by_one(tx, items, self._fire)
+
+    async def _fire(self, tx: Transaction, item: ByHand) -> FiringRow:
+        row = await schedule_with(tx.conn, item.id)
+        firing = _firing(
+            row, UserId(item.by.id), time=tx.now, due=None, state=FiringState.CLAIMED, now=tx.now
+        )
+        await tx.conn.execute(sa.insert(firings).values(**msgspec.structs.asdict(firing)))
+        tx.audit(item.by, "schedule.fire", item.id, {"firing": firing.id})
+        return firing
 
 
 class ClaimDue:
