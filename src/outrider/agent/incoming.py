@@ -13,7 +13,7 @@ from typing import Final
 
 from outrider.agent.voice import Voice
 from outrider.domain.errors import LinkFault
-from outrider.kit import logs
+from outrider.kit import logs, tcp
 from outrider.kit.clock import Clock
 from outrider.kit.supervise import Ready
 from outrider.kit.tasks import Tasks
@@ -30,9 +30,6 @@ WANTED_WITHIN: Final = 15.0
 MAX_STRANGERS: Final = 64
 """Connections that have not proved to be the center's; beyond, the oldest is hung up on."""
 _BACKLOG: Final = 128
-_ASK_AFTER: Final = 60
-_ASK_EVERY: Final = 20
-_DEAD_AFTER_MS: Final = 60_000
 
 
 class _Held(asyncio.Protocol):
@@ -83,7 +80,7 @@ class Incoming:
         async with self._tasks:
             while True:
                 try:
-                    listening = _listen(self._host, self._port)
+                    listening = tcp.listen(self._host, self._port, _BACKLOG)
                 except OSError as error:
                     self.trouble = f"can't listen on {self._host}:{self._port}: {error.strerror or error}"
                     log.warning("the center can't dial this host", reason=self.trouble, again_in=AGAIN)
@@ -182,7 +179,6 @@ class Incoming:
         if self._trust is None:
             raise LinkFault("This host belongs to no center.")
         context, name = trusted = self._trust
-        _notice_the_dead(stranger)
         transport, held = await asyncio.get_running_loop().create_connection(
             _Held, sock=stranger, ssl=context, server_hostname=name, ssl_handshake_timeout=HANDSHAKE_WITHIN
         )
@@ -199,24 +195,3 @@ class Incoming:
         held, self._held = self._held, None
         if held is not None and held.transport is not None:
             held.transport.abort()
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((host, port))
-        listening.listen(_BACKLOG)
-        listening.setblocking(False)  # noqa: FBT003 (the standard library takes it by position)
-    except BaseException:
-        listening.close()
-        raise
-    return listening
-
-
-def _notice_the_dead(connection: socket.socket) -> None:
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _ASK_AFTER)
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, _ASK_EVERY)
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _DEAD_AFTER_MS)

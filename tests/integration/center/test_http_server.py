@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,9 +10,10 @@ from typing import Any
 import pytest
 from litestar.types import Receive, Scope, Send
 
-from outrider.center.http.server import BACKLOG, Listener, bind
+from outrider.center.http.server import BACKLOG, Listener
 from outrider.center.settings import Address
 from outrider.center.store.writer import Transaction
+from outrider.kit import tcp
 from outrider.kit.supervise import StopAll
 from outrider.kit.tasks import Tasks
 from tests.fixtures.center import own_center
@@ -68,7 +68,7 @@ async def test_a_free_port_is_told_and_served() -> None:
 
 async def test_a_port_that_is_taken_stops_everything_with_a_reason() -> None:
     """Nobody is left to guess why the center does not answer."""
-    with contextlib.closing(bind(LOOPBACK)) as taken:
+    with contextlib.closing(tcp.listen(LOOPBACK.host, LOOPBACK.port, BACKLOG)) as taken:
         address = Address("127.0.0.1", taken.getsockname()[1])
         with pytest.raises(StopAll, match=f"can't listen on 127.0.0.1:{address.port}"):
             await Listener(_answer, address).serve(lambda: None)
@@ -105,19 +105,6 @@ async def test_stopping_lets_a_request_end() -> None:
         await asyncio.wait((serving,))
         assert serving.cancelled()
         await _close(writer)
-
-
-async def test_the_listening_socket_notices_peers_that_are_gone() -> None:
-    """Connections inherit keep-alive, a limit on unacknowledged data, and no delay for small frames."""
-    with contextlib.closing(bind(LOOPBACK)) as listening:
-        with socket.create_connection(listening.getsockname()):
-            listening.settimeout(10.0)
-            connection, _ = listening.accept()
-        with connection:
-            assert connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
-            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 60_000
-            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
-    assert BACKLOG >= 4096
 
 
 @pytest.mark.parametrize(

@@ -18,12 +18,11 @@ from outrider.center.dials.door import DialledDoor
 from outrider.center.dials.rows import DialRow, all_dials, certificate_of, dial_of, dial_with
 from outrider.center.dials.writes import RECOGNISE_DIALS, Recognised
 from outrider.center.http.dialled import DialledConnection, DialledServer
-from outrider.center.http.server import notice_the_dead
 from outrider.center.settings import parse_address
 from outrider.center.store.engine import Store
 from outrider.domain.errors import NotFound
 from outrider.domain.ids import AgentId, DialId
-from outrider.kit import logs
+from outrider.kit import logs, tcp
 from outrider.kit.backoff import Backoff
 from outrider.kit.clock import Clock
 from outrider.kit.supervise import Ready
@@ -240,7 +239,7 @@ async def _connected(address: str) -> socket.socket:
         stream = socket.socket(family, kind, number)
         try:
             stream.setblocking(False)  # noqa: FBT003 (the standard library takes it by position)
-            notice_the_dead(stream)
+            tcp.notice_the_dead(stream)
             await loop.sock_connect(stream, place)
         except OSError as error:
             stream.close()

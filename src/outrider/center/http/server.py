@@ -14,7 +14,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from outrider.center.http.websocket import WebSocketProtocol
 from outrider.center.settings import Address
-from outrider.kit import logs
+from outrider.kit import logs, tcp
 from outrider.kit.supervise import Ready, StopAll
 from outrider.kit.tasks import Tasks
 from outrider.protocol.messages import MAX_FRAME
@@ -28,10 +28,6 @@ whole."""
 _END_OF_HEAD: Final = b"\r\n\r\n"
 _STOP_WITHIN: Final = 3
 _KEEP_ALIVE: Final = 75
-_DEAD_AFTER_MS: Final = 60_000
-_ASK_AFTER: Final = 60
-_ASK_EVERY: Final = 20
-"""Seconds of quiet after which the kernel asks whether the peer is there, and between two such questions."""
 _MAX_SOCKET_FRAME: Final = MAX_FRAME + 1024
 
 log = logs.get(__name__)
@@ -167,7 +163,7 @@ class Listener:
     async def serve(self, ready: Ready) -> None:
         """Listen until stopped. Raises StopAll when the address can't be had."""
         try:
-            listening = bind(self._wanted)
+            listening = tcp.listen(self._wanted.host, self._wanted.port, BACKLOG)
         except OSError as error:
             raise StopAll(
                 f"can't listen on {self._wanted.host}:{self._wanted.port}: {error.strerror}; "
@@ -223,29 +219,3 @@ def serving(
         timeout_graceful_shutdown=_STOP_WITHIN,
         **options,
     )
-
-
-def bind(address: Address) -> socket.socket:
-    """Open a listening socket whose connections notice a peer that is gone."""
-    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        notice_the_dead(listening)
-        listening.bind((address.host, address.port))
-        listening.listen(BACKLOG)
-        listening.setblocking(False)  # noqa: FBT003 (the standard library takes it by position)
-    except BaseException:
-        listening.close()
-        raise
-    return listening
-
-
-def notice_the_dead(connection: socket.socket) -> None:
-    """Let the kernel find out that the other side of a TCP connection is gone, and send without delay."""
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    # A stream may be quiet for hours; without these a host that lost its power is noticed after two.
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _ASK_AFTER)
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, _ASK_EVERY)
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _DEAD_AFTER_MS)
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
