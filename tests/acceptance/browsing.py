@@ -101,3 +101,20 @@ async def person(
         assert not somebody.faults, somebody.faults
     finally:
         await context.close()
+
+
+async def user(fleet: Fleet, role: str) -> str:
+    """Add somebody with a role; return their name."""
+    body = {"username": f"the_{role}", "role": role, "password": PASSWORD}
+    await fleet.api.call("POST", "/users", body)
+    return body["username"]
+
+
+async def named_hosts(fleet: Fleet, *names: str) -> dict[str, str]:
+    """Connect hosts and label them; return their agents' ids by label."""
+    ids = {}
+    for name in names:
+        host = await fleet.add_host(f"host-{len(fleet.hosts)}")
+        await fleet.api.call("PATCH", f"/agents/{host.agent_id}", {"label": name})
+        ids[name] = host.agent_id
+    return ids

@@ -8,7 +8,9 @@ from typing import Final
 
 import pytest
 import pytest_asyncio
+from playwright.async_api import Browser
 
+from tests.acceptance.browsing import open_browser
 from tests.acceptance.fleet import Fleet, open_fleet
 from tests.acceptance.over_ssh import fresh_host
 from tests.fixtures.bare_center import bare_api, bare_center
@@ -54,3 +56,10 @@ async def fleet(folder: Path, seed: int) -> AsyncIterator[Fleet]:
     """A center that serves, still without hosts."""
     async with open_fleet(folder, seed) as fleet:
         yield fleet
+
+
+@pytest_asyncio.fixture
+async def browser() -> AsyncIterator[Browser]:
+    """A browser without a window, for tests of the console."""
+    async with open_browser() as browser:
+        yield browser

@@ -4,45 +4,19 @@ import base64
 import gzip
 import re
 import time
-from collections.abc import AsyncIterator
 from typing import Any, Final
 
 import aiohttp
 import pytest
-import pytest_asyncio
 from playwright.async_api import Browser, expect
 
 from outrider.domain.totp import code_at, step_at
-from tests.acceptance.browsing import DESKTOP, PHONE, open_browser, person
+from tests.acceptance.browsing import DESKTOP, PHONE, named_hosts, person, user
 from tests.acceptance.fleet import PASSWORD, Fleet
 
 FIRST_LOAD: Final = 120 * 1024
 HOSTILE: Final = "<img src=x onerror=window.hacked=1>\u202e</script>"
 pytestmark = pytest.mark.timeout(180)
-
-
-@pytest_asyncio.fixture
-async def browser() -> AsyncIterator[Browser]:
-    """Give a browser."""
-    async with open_browser() as browser:
-        yield browser
-
-
-async def user(fleet: Fleet, role: str) -> str:
-    """Add somebody with a role; return their name."""
-    body = {"username": f"the_{role}", "role": role, "password": PASSWORD}
-    await fleet.api.call("POST", "/users", body)
-    return body["username"]
-
-
-async def named_hosts(fleet: Fleet, *names: str) -> dict[str, str]:
-    """Connect hosts and label them; return their agents' ids by label."""
-    ids = {}
-    for name in names:
-        host = await fleet.add_host(f"host-{len(fleet.hosts)}")
-        await fleet.api.call("PATCH", f"/agents/{host.agent_id}", {"label": name})
-        ids[name] = host.agent_id
-    return ids
 
 
 async def test_signing_in_and_out(fleet: Fleet, browser: Browser) -> None:
