@@ -36,6 +36,7 @@ async def test_ten_thousand_hosts_are_scrolled_and_filtered(fleet: Fleet, browse
         await expect(grid.get_by_text("web-08207")).to_be_visible()
         await page.get_by_label("Filter by target").fill("")
         await page.keyboard.press("Escape")
+        await expect(page.get_by_role("heading", level=1)).to_have_text("Hosts 10,000")
         await page.get_by_label("Select all").check()
         await expect(page.get_by_text("10,000 hosts", exact=True)).to_be_visible()
 
