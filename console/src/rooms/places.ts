@@ -12,6 +12,15 @@ export const ROOMS: readonly Room[] = [
   { path: "/commands", title: "Commands", icon: "commands", keys: "g c", role: "viewer" },
 ];
 
+export type Deed = { text: string; icon: IconName; role: Role; path: string; query?: Record<string, string> };
+
+/** What the palette offers besides the rooms: where something is done at once, or a look that is often wanted. */
+export const DEEDS: readonly Deed[] = [
+  { text: "Run a command", icon: "commands", role: "operator", path: "/commands", query: { new: "1" } },
+  { text: "Hosts that wait for approval", icon: "alert", role: "viewer", path: "/hosts", query: { target: "status:pending" } },
+  { text: "Hosts that are offline", icon: "hosts", role: "viewer", path: "/hosts", query: { target: "status:offline" } },
+];
+
 /** Each page's addresses; a part that begins with a colon is a value of the page. The first that fits is it. */
 const PAGES = {
   overview: ["/"],
