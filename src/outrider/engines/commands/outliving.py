@@ -7,6 +7,7 @@ Until its mark is set the command ends like any other. From then on nothing take
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, ClassVar, Generic, Protocol, TypeVar
 
@@ -42,7 +43,7 @@ P = TypeVar("P", bound=msgspec.Struct)
 M = TypeVar("M", bound=Mark)
 
 
-class OutlivingExecution(Generic[P, M]):
+class OutlivingExecution(ABC, Generic[P, M]):
     """One such command at work, in the life of the agent that begins it or of one that comes after.
 
     An agent that has to go once the mark is set leaves it to the next one (`run` raises ToldLater).
@@ -118,14 +119,14 @@ class OutlivingExecution(Generic[P, M]):
 
     # --- what each says
 
+    @abstractmethod
     async def _carry_out(self) -> Outcome:
         """Do it; `_write_down` comes before what can't be taken back. Raises Stopped, CannotDo."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def _outcome(self, mark: M) -> Outcome:
         """Tell what came of it, when that is there to be seen. Raises Stopped, CannotDo."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _too_late(self, mark: M) -> str:
         """Say that it did not come to its end in time."""
-        raise NotImplementedError
