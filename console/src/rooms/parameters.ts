@@ -48,3 +48,15 @@ export function paramsOf(fields: readonly ParameterField[], values: Record<strin
   }
   return params;
 }
+
+/** Gives what a form shows for parameters that were sent before: the reverse of `paramsOf`. */
+export function valuesOf(fields: readonly ParameterField[], params: Record<string, unknown>): Record<string, string | boolean> {
+  const values: Record<string, string | boolean> = {};
+  for (const { name, kind } of fields) {
+    const value = params[name];
+    if (value === undefined || value === null) continue;
+    if (kind === "boolean") values[name] = value === true;
+    else values[name] = kind === "data" ? JSON.stringify(value) : String(value);
+  }
+  return values;
+}
