@@ -91,7 +91,7 @@ function wordBefore(before: string): "term" | "start" {
   return "term";
 }
 
-function quoted(name: string): string {
+export function quoted(name: string): string {
   return /^[\w.-]+$/.test(name) && !/^(and|or|not|all)$/i.test(name) ? name : `"${escaped(name)}"`;
 }
 

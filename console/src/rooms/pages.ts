@@ -15,5 +15,9 @@ export const LATER: Partial<Record<PageName, () => Promise<{ default: Page }>>> 
   host: () => import("./host/Host.svelte"),
   commands: () => import("./Commands.svelte"),
   dispatch: () => import("./Dispatch.svelte"),
+  groups: () => import("./groups/Groups.svelte"),
+  profiles: () => import("./groups/Profiles.svelte"),
+  profile: () => import("./groups/Profile.svelte"),
+  group: () => import("./groups/Group.svelte"),
   components: () => import("./Components.svelte"),
 };

@@ -10,6 +10,7 @@ export const ROOMS: readonly Room[] = [
   { path: "/", title: "Overview", icon: "overview", keys: "g o", role: "viewer" },
   { path: "/hosts", title: "Hosts", icon: "hosts", keys: "g h", role: "viewer" },
   { path: "/commands", title: "Commands", icon: "commands", keys: "g c", role: "viewer" },
+  { path: "/groups", title: "Groups", icon: "groups", keys: "g r", role: "viewer" },
 ];
 
 export type Deed = { text: string; icon: IconName; role: Role; path: string; query?: Record<string, string> };
@@ -28,6 +29,10 @@ const PAGES = {
   host: ["/hosts/:id", "/hosts/:id/:tab"],
   commands: ["/commands"],
   dispatch: ["/commands/:id"],
+  groups: ["/groups"],
+  profiles: ["/groups/profiles"],
+  profile: ["/groups/profiles/:id"],
+  group: ["/groups/:id"],
   components: ["/components"],
 } as const;
 
