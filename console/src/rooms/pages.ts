@@ -19,5 +19,6 @@ export const LATER: Partial<Record<PageName, () => Promise<{ default: Page }>>> 
   profiles: () => import("./groups/Profiles.svelte"),
   profile: () => import("./groups/Profile.svelte"),
   group: () => import("./groups/Group.svelte"),
+  alerts: () => import("./alerts/Alerts.svelte"),
   components: () => import("./Components.svelte"),
 };

@@ -11,6 +11,7 @@ export const ROOMS: readonly Room[] = [
   { path: "/hosts", title: "Hosts", icon: "hosts", keys: "g h", role: "viewer" },
   { path: "/commands", title: "Commands", icon: "commands", keys: "g c", role: "viewer" },
   { path: "/groups", title: "Groups", icon: "groups", keys: "g r", role: "viewer" },
+  { path: "/alerts", title: "Alerts", icon: "alerts", keys: "g a", role: "viewer" },
 ];
 
 export type Deed = { text: string; icon: IconName; role: Role; path: string; query?: Record<string, string> };
@@ -33,6 +34,7 @@ const PAGES = {
   profiles: ["/groups/profiles"],
   profile: ["/groups/profiles/:id"],
   group: ["/groups/:id"],
+  alerts: ["/alerts", "/alerts/:tab"],
   components: ["/components"],
 } as const;
 
