@@ -21,15 +21,15 @@ past their time limits and be tried again, and again. So:
 """
 
 import asyncio
-import errno
 import random
-import socket as sockets
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Final, NamedTuple, Protocol, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import aiohttp
 
-from outrider.agent.connection import FAULT_CERTIFICATE, Connection
+from outrider.agent.connection import Connection
+from outrider.agent.conversation import Conversation, Listener, Socket
+from outrider.agent.endings import Ending, not_reached, refused_upgrade
 from outrider.agent.network import Network
 from outrider.domain.connection_states import CONNECTION, ConnectionState
 from outrider.kit import logs
@@ -37,32 +37,8 @@ from outrider.kit.backoff import Backoff
 from outrider.kit.clock import Clock
 from outrider.kit.supervise import Ready
 from outrider.kit.tasks import Tasks
-from outrider.protocol.link import (
-    NORMAL,
-    RESTARTING,
-    STOPPING,
-    AgentEffect,
-    AgentLink,
-    Beat,
-    Close,
-    FromTheCenter,
-    LinkState,
-    Opened,
-    Send,
-    Turned,
-)
-from outrider.protocol.messages import (
-    Finished,
-    FromAgent,
-    FromCenter,
-    HeartbeatSeen,
-    Hello,
-    Output,
-    Readings,
-    Refused,
-    Removed,
-    Welcome,
-)
+from outrider.protocol.link import RESTARTING, STOPPING, LinkState
+from outrider.protocol.messages import FromAgent, Hello
 
 log = logs.get(__name__)
 
@@ -70,65 +46,17 @@ RETURN_WITHIN: Final = 4.0
 CEILING: Final = 60.0
 DIAL_SECONDS: Final = 30.0
 STEADY: Final = 15.0
-KEY_REFUSED_AGAIN: Final = 300.0
 _AGAIN: Final = Backoff(1.0, CEILING)
 
 CROWDED: Final = 1024 * 1024
 """Bytes waiting to be sent above which bulk holds back."""
-_FRAME_ROOM: Final = 512 * 1024
-_MESSAGE_OVERHEAD: Final = 256
 
-_NO_ROUTE: Final = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN})
-_KEY_REFUSED: Final = frozenset({401, 403})
-_UNKNOWN: Final = 404
-_GONE: Final = 410
-_SERVER_FAULT: Final = 500
 _BLOCKED_AFTER: Final = 3
-_BEATS_KEPT: Final = 8
 _NO_NETWORK: Final = "this host has no network"
 
 T = TypeVar("T")
-_NEARLY: Final = 0.9
 
-Socket = aiohttp.ClientWebSocketResponse
 Dial = Callable[[], Awaitable[Socket]]
-
-
-class Listener(Protocol):
-    """Hears what the center says."""
-
-    @property
-    def paused(self) -> bool:
-        """Whether this agent is paused."""
-        ...
-
-    async def greeting(self) -> Hello:
-        """Return the hello to begin a link with."""
-        ...
-
-    def readings(self) -> Readings | None:
-        """Return the readings for a heartbeat."""
-        ...
-
-    async def opened(self, welcome: Welcome, *, asked: float, answered: float) -> None:
-        """Take in that the link is open; the times are those of hello and welcome on the monotonic clock."""
-        ...
-
-    def measured(self, *, asked: float, answered: float, center: float) -> None:
-        """Take in what the center's clock showed between two moments of the monotonic clock."""
-        ...
-
-    async def heard(self, message: FromCenter) -> None:
-        """Take in one message. Waiting here holds the center back."""
-        ...
-
-    def closed(self) -> None:
-        """Take in that a link that was open is not any more."""
-        ...
-
-    async def removed(self, detail: str) -> None:
-        """Take in that the center has deleted this agent."""
-        ...
 
 
 class Link:
@@ -163,7 +91,7 @@ class Link:
         self._network = network
         self._is_near = is_near
         self._arrival = arrival
-        self._conversation: _Conversation | None = None
+        self._conversation: Conversation | None = None
         self._return_within = RETURN_WITHIN
         self._tell_every: float | None = None
         #: Set before a stop that is a restart in place: the center is told that the host is back in a moment.
@@ -279,7 +207,7 @@ class Link:
             return True
         return False
 
-    def _delay(self, ending: "_Ending", attempt: int) -> float:
+    def _delay(self, ending: Ending, attempt: int) -> float:
         if ending.again or (self._arrival is not None and ending.lasted > 0 and not ending.retry_after):
             return 0.0  # the center that dials has patience for both
         if ending.retry_after > 0:
@@ -288,7 +216,7 @@ class Link:
             return self._return_within * self._rng.random()
         return _AGAIN.delay(attempt, self._rng)
 
-    async def _once(self, listener: Listener) -> "_Ending":
+    async def _once(self, listener: Listener) -> Ending:
         if self._arrival is None:
             self._connection.enter(ConnectionState.CONNECTING)
         else:
@@ -300,18 +228,18 @@ class Link:
             # The dial has a limit; the conversation has none, it ends by its own rules.
             socket = await self._while_network(self._clock.wait_for(self._dial(), DIAL_SECONDS))
         except _NetworkChanged:
-            return _Ending("the network of this host has changed", again=True)
+            return Ending("the network of this host has changed", again=True)
         except aiohttp.WSServerHandshakeError as error:
-            return _refused_upgrade(error)
+            return refused_upgrade(error)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            return _not_reached(error)
+            return not_reached(error)
         try:
             return await self._converse(socket, hello, listener)
         finally:
             await socket.close()
 
-    async def _converse(self, socket: Socket, hello: Hello, listener: Listener) -> "_Ending":
-        conversation = _Conversation(socket, hello, listener, self._clock)
+    async def _converse(self, socket: Socket, hello: Hello, listener: Listener) -> Ending:
+        conversation = Conversation(socket, hello, listener, self._clock)
         conversation.tell_every(self._tell_every)
         self._conversation = conversation
         try:
@@ -343,294 +271,3 @@ async def _outcome(work: Coroutine[Any, Any, T]) -> T | _Failed:
 
 class _NetworkChanged(Exception):
     """The network has come or gone meanwhile."""
-
-
-class _Ending:
-    """How a try to be linked ended, and what follows from it."""
-
-    def __init__(
-        self,
-        reason: str,
-        *,
-        state: ConnectionState = ConnectionState.NOT_CONNECTED,
-        retry_after: float = 0.0,
-        removed: str | None = None,
-        blocked: bool = False,
-        again: bool = False,
-        fault: str = "",
-    ) -> None:
-        self.reason = reason
-        self.state = state
-        self.retry_after = retry_after
-        self.removed = removed
-        self.blocked = blocked
-        self.again = again
-        self.fault = fault
-        self.lasted = 0.0
-
-
-def _refused_upgrade(error: aiohttp.WSServerHandshakeError) -> _Ending:
-    if error.status in _KEY_REFUSED:
-        reason = (
-            f"the center does not take this agent's key (HTTP {error.status}); "
-            "if it stays so, enrol this host anew with a new enrolment key"
-        )
-        return _Ending(reason, retry_after=KEY_REFUSED_AGAIN)
-    if error.status == _UNKNOWN:
-        # Kept all the same: a center that is put back to its newest state will know the agent again.
-        reason = "the center does not know this agent: it was deleted there, or the center's address is wrong"
-        return _Ending(reason, state=ConnectionState.NOT_CONFIGURED, retry_after=KEY_REFUSED_AGAIN)
-    if error.status == _GONE:
-        return _Ending("deleted at the center", removed="This agent was deleted at the center.")
-    reason = f"the center answered HTTP {error.status} instead of opening a link"
-    return _Ending(reason, blocked=error.status < _SERVER_FAULT)
-
-
-def _not_reached(error: Exception) -> _Ending:
-    number = getattr(error, "errno", None)
-    nameless = isinstance(error, aiohttp.ClientConnectorDNSError) or isinstance(
-        error.__cause__, sockets.gaierror
-    )
-    if number in _NO_ROUTE:
-        return _Ending(f"no network to the center: {error}", state=ConnectionState.STOPPED)
-    if nameless:
-        return _Ending(f"the center's name can't be resolved: {error}")
-    if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        reason = f"the center's certificate is not vouched for by the authority this agent trusts: {error}"
-        return _Ending(reason, fault=FAULT_CERTIFICATE)
-    reason = f"the center can't be reached: {logs.describe_error(error)}"
-    # A proxy that does not let WebSockets pass as often hangs up as it answers.
-    return _Ending(reason, blocked=isinstance(error, aiohttp.ServerDisconnectedError))
-
-
-class _Conversation:
-    """One connection, from hello to its end."""
-
-    def __init__(self, socket: Socket, hello: Hello, listener: Listener, clock: Clock) -> None:
-        self.link = AgentLink(hello, clock.monotonic())
-        self.welcome: Welcome | None = None
-        self.opened_at: float | None = None
-        self.waiting = 0
-        self.sent = asyncio.Event()
-        self._socket = socket
-        self._listener = listener
-        self._clock = clock
-        self._asked = clock.monotonic()
-        self._frames: list[bytes] = []
-        self._messages: list[FromAgent] = []
-        self._due = 0.0
-        self._flush_timer: asyncio.TimerHandle | None = None
-        self._to_send = asyncio.Event()
-        self._turned = asyncio.Event()
-        self._ending: _Ending | None = None
-        self._refused: Refused | None = None
-        self._close: Close | None = None
-        self._beat_number = 0
-        self._beats: dict[int, float] = {}  # when each heartbeat was sent, by its number
-        self._tell_every: float | None = None
-        self._told: float | None = None
-
-    def say(self, message: FromAgent, within: float) -> None:
-        """Queue a message; what is queued goes out together when the most urgent is due."""
-        self._messages.append(message)
-        self.waiting += _size(message)
-        # Milliseconds of the loop's own time: no clock that tests turn has a say in them.
-        loop = asyncio.get_running_loop()
-        due = loop.time() + within
-        if within <= 0:
-            self._to_send.set()
-        elif self._flush_timer is None or due < self._flush_timer.when():
-            if self._flush_timer is not None:
-                self._flush_timer.cancel()
-            self._flush_timer = loop.call_at(due, self._to_send.set)
-
-    def tell_every(self, seconds: float | None) -> None:
-        """Tell readings every so many seconds from now on; None: with each heartbeat."""
-        self._tell_every = seconds
-        self.link.beat_within(seconds, self._clock.monotonic())
-        self._turned.set()
-
-    def leave(self, reason: str, *, again: bool = False) -> None:
-        """End the conversation from this side."""
-        if self._ending is None:
-            self._ending = _Ending(reason, again=again)
-        self._close = self._close or Close(NORMAL, reason)
-        self._to_send.set()
-
-    def beat(self) -> None:
-        """Send a heartbeat."""
-        self._carry_out((Beat(),))
-
-    async def run(self) -> _Ending:
-        """Talk until one side ends it, and say how it ended."""
-        self._carry_out(self.link.begin())
-        async with Tasks("link") as tasks:
-            parts = [
-                tasks.start("read", self._read()),
-                tasks.start("send", self._send()),
-                tasks.start("tick", self._tick()),
-            ]
-            done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
-            reasons = [task.result() for task in done]
-        self.link.lost()
-        if self._flush_timer is not None:
-            self._flush_timer.cancel()
-        ending = self._ending or _Ending(next(reason for reason in reasons if reason))
-        await self._close_socket()
-        if self.opened_at is not None:
-            ending.lasted = max(self._clock.monotonic() - self.opened_at, 1e-3)
-        return ending
-
-    async def say_goodbye(self, reason: str) -> None:
-        """Send what waits and close politely, within a second, saying why."""
-        self._close = self._close or Close(NORMAL, reason)
-        try:
-            async with asyncio.timeout(1.0):
-                await self._send_waiting()
-                await self._close_socket()
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            log.debug("no goodbye", error=error)
-
-    async def _read(self) -> str:
-        while True:
-            message = await self._socket.receive()
-            if message.type is not aiohttp.WSMsgType.BINARY:
-                return _how_it_closed(message, self._socket)
-            for effect in self.link.received(message.data, self._clock.monotonic()):
-                match effect:
-                    case FromTheCenter(message=Removed(detail=detail)):
-                        self._ending = _Ending(detail, removed=detail)
-                        return detail
-                    case FromTheCenter(message=HeartbeatSeen(number=number, time=time)):
-                        if (asked := self._beats.pop(number, None)) is not None:
-                            now = self._clock.monotonic()
-                            self._listener.measured(asked=asked, answered=now, center=time)
-                    case FromTheCenter(message=said):
-                        await self._listener.heard(said)
-                    case Opened(welcome=welcome):
-                        await self._open(welcome)
-                    case _:
-                        self._carry_out((effect,))
-
-    async def _send(self) -> str:
-        try:
-            while True:
-                await self._to_send.wait()
-                self._to_send.clear()
-                await self._send_waiting()
-                if self._close is not None:
-                    return self._close.reason
-        except (aiohttp.ClientError, OSError) as error:
-            return f"sending failed: {logs.describe_error(error)}"
-
-    async def _send_waiting(self) -> None:
-        if self._flush_timer is not None:
-            self._flush_timer.cancel()
-            self._flush_timer = None
-        while self._frames or self._messages:
-            frames, self._frames = self._frames, []
-            messages, self._messages = self._messages, []
-            for frame in frames:
-                await self._socket.send_bytes(frame)
-            for part in _framefuls(messages):
-                for effect in self.link.say(part):
-                    if isinstance(effect, Send):
-                        await self._socket.send_bytes(effect.frame)
-                self.waiting -= sum(_size(message) for message in part)
-            self.sent.set()
-            self.sent.clear()
-
-    async def _tick(self) -> str:
-        while True:
-            wait = self.link.deadline - self._clock.monotonic()
-            if wait > 0:
-                self._turned.clear()
-                try:
-                    await self._clock.wait_for(self._turned.wait(), wait)
-                except TimeoutError:
-                    pass
-                else:
-                    continue
-            self._carry_out(self.link.tick(self._clock.monotonic()))
-            if self.link.state is LinkState.CLOSED:
-                await asyncio.Event().wait()  # the sender ends the conversation
-
-    def _carry_out(self, effects: "tuple[AgentEffect, ...] | list[AgentEffect]") -> None:
-        for effect in effects:
-            match effect:
-                case Send(frame=frame):
-                    self._frames.append(frame)
-                    self._to_send.set()
-                case Beat():
-                    now = self._clock.monotonic()
-                    paused = self._listener.paused
-                    readings = self._listener.readings() if not paused and self._is_due(now) else None
-                    self._beat_number += 1
-                    self._beats[self._beat_number] = now
-                    self._beats.pop(self._beat_number - _BEATS_KEPT, None)
-                    self._carry_out(self.link.beat(readings, wall=self._clock.time(), now=now, paused=paused))
-                case Turned(refused=refused):
-                    self._ending = _turned_away(refused)
-                case Close():
-                    self._close = self._close or effect
-                    self._to_send.set()
-                case FromTheCenter() | Opened():
-                    raise AssertionError("the reader hands these on")
-
-    def _is_due(self, now: float) -> bool:
-        if self._tell_every is None:
-            return True
-        # A heartbeat that is a little early is the one that was meant.
-        if self._told is not None and now - self._told < self._tell_every * _NEARLY:
-            return False
-        self._told = now
-        return True
-
-    async def _open(self, welcome: Welcome) -> None:
-        self.welcome = welcome
-        self.opened_at = self._clock.monotonic()
-        self._turned.set()
-        await self._listener.opened(welcome, asked=self._asked, answered=self.opened_at)
-
-    async def _close_socket(self) -> None:
-        close = self._close or Close(NORMAL, "")
-        await self._socket.close(code=close.code, message=close.reason.encode()[:120])
-
-
-def _turned_away(refused: Refused) -> _Ending:
-    if refused.code == "removed":
-        return _Ending(refused.detail, removed=refused.detail)
-    return _Ending(
-        f"the center refused the link ({refused.code}): {refused.detail}", retry_after=refused.retry_after
-    )
-
-
-def _how_it_closed(message: aiohttp.WSMessage, socket: Socket) -> str:
-    if message.type is aiohttp.WSMsgType.TEXT:
-        return "the center spoke text on the link"
-    if message.type is aiohttp.WSMsgType.ERROR:
-        return f"the link broke: {message.data}"
-    reason = f": {message.extra}" if message.extra else ""
-    return f"the center closed the link ({socket.close_code or 'no close code'}){reason}"
-
-
-def _size(message: FromAgent) -> int:
-    match message:
-        case Output(data=data):
-            return len(data) + _MESSAGE_OVERHEAD
-        case Finished(stdout=stdout, stderr=stderr):
-            return len(stdout.data) + len(stderr.data) + _MESSAGE_OVERHEAD
-        case _:
-            return _MESSAGE_OVERHEAD
-
-
-def _framefuls(messages: list[FromAgent]) -> list[list[FromAgent]]:
-    parts: list[list[FromAgent]] = []
-    room = 0
-    for message in messages:
-        room -= _size(message)
-        if not parts or room < 0:
-            parts.append([])
-            room = _FRAME_ROOM - _size(message)
-        parts[-1].append(message)
-    return parts

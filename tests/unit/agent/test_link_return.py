@@ -12,7 +12,9 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from outrider.agent.connection import Connection, Standing
-from outrider.agent.link import CEILING, KEY_REFUSED_AGAIN, Link, Socket
+from outrider.agent.conversation import Socket
+from outrider.agent.endings import KEY_REFUSED_AGAIN
+from outrider.agent.link import CEILING, Link
 from outrider.agent.network import Network
 from outrider.domain.connection_states import ConnectionState
 from outrider.domain.identity import Identity
