@@ -10,6 +10,7 @@ export const ROOMS: readonly Room[] = [
   { path: "/", title: "Overview", icon: "overview", keys: "g o", role: "viewer" },
   { path: "/hosts", title: "Hosts", icon: "hosts", keys: "g h", role: "viewer" },
   { path: "/commands", title: "Commands", icon: "commands", keys: "g c", role: "viewer" },
+  { path: "/schedules", title: "Schedules", icon: "schedules", keys: "g s", role: "operator" },
   { path: "/groups", title: "Groups", icon: "groups", keys: "g r", role: "viewer" },
   { path: "/alerts", title: "Alerts", icon: "alerts", keys: "g a", role: "viewer" },
 ];
@@ -30,6 +31,8 @@ const PAGES = {
   host: ["/hosts/:id", "/hosts/:id/:tab"],
   commands: ["/commands"],
   dispatch: ["/commands/:id"],
+  schedules: ["/schedules"],
+  schedule: ["/schedules/:id"],
   groups: ["/groups"],
   profiles: ["/groups/profiles"],
   profile: ["/groups/profiles/:id"],
