@@ -255,6 +255,10 @@ async def test_axe_finds_nothing_serious(
             (f"/hosts/{ids['web-01']}", "Processor"),
             ("/commands?new=1&target=all", "Run on 1 host"),
             (f"/commands/{sent['id']}", "exit code 0"),
+            ("/schedules?new=1&target=all", "Next:"),
+            ("/groups?new=1", "No rule: nobody"),
+            ("/groups/profiles/prof_00000000000000000000", "client_api_port"),
+            ("/alerts/rules?new=1", "Who is told"),
             ("/components", "row-3"),
         ):
             await somebody.go(path)

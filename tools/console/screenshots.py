@@ -50,6 +50,7 @@ _PAGES: Final = {
     "enrol-dials": "/enrol/dials",
     "groups": "/groups",
     "alerts": "/alerts",
+    "alert-rules": "/alerts/rules",
     "access": "/access",
     "account": "/account",
     "audit": "/audit",

@@ -20,6 +20,10 @@ export type Deed = { text: string; icon: IconName; role: Role; path: string; que
 /** What the palette offers besides the rooms: where something is done at once, or a look that is often wanted. */
 export const DEEDS: readonly Deed[] = [
   { text: "Run a command", icon: "commands", role: "operator", path: "/commands", query: { new: "1" } },
+  { text: "New schedule", icon: "schedules", role: "operator", path: "/schedules", query: { new: "1" } },
+  { text: "New group", icon: "groups", role: "admin", path: "/groups", query: { new: "1" } },
+  { text: "New alert rule", icon: "alerts", role: "admin", path: "/alerts/rules", query: { new: "1" } },
+  { text: "New silence", icon: "alerts", role: "operator", path: "/alerts/silences", query: { new: "1" } },
   { text: "Hosts that wait for approval", icon: "alert", role: "viewer", path: "/hosts", query: { target: "status:pending" } },
   { text: "Hosts that are offline", icon: "hosts", role: "viewer", path: "/hosts", query: { target: "status:offline" } },
 ];
