@@ -10,6 +10,7 @@ import msgspec
 from outrider.domain.errors import Invalid
 
 MAX_LENGTH: Final = 500
+_CONSOLE: Final = "/console"
 _PLAIN: Final = re.compile(r"[!-\[\]-~]+")
 """Printable ASCII without spaces and backslashes, which browsers take for slashes."""
 
@@ -20,6 +21,11 @@ class ReturnAddress(msgspec.Struct, frozen=True):
     text: str
     #: A program on the caller's machine waits there; else it is a page of the center.
     is_program: bool
+
+    @property
+    def shows_refusals(self) -> bool:
+        """Whether what goes wrong is told there, in `error` and `error_description`."""
+        return self.is_program or self.text == _CONSOLE or self.text.startswith((f"{_CONSOLE}/", f"{_CONSOLE}?"))
 
     def with_query(self, query: str) -> str:
         """Write the address with more in its query."""

@@ -108,7 +108,12 @@ class Providers:
         self._check(name)
         back = return_addresses.parse(redirect)
         self._throttle.take_departure(address)
-        metadata = await self._client.metadata()
+        try:
+            metadata = await self._client.metadata()
+        except OutriderError as error:
+            if not back.shows_refusals:
+                raise
+            return Departure(_refusal(back, error), browser or _random())
         pending = _Pending(
             nonce=secrets.token_urlsafe(_BYTES),
             verifier=secrets.token_urlsafe(_BYTES),
@@ -133,7 +138,7 @@ class Providers:
     async def arrive(self, name: str, arrival: Arrival, *, address: str) -> str:
         """End a sign-in; return where to send the browser, with a one-use `code` to exchange.
 
-        Where a program waits, what goes wrong is told there, as `error` and `error_description`. Else raises
+        To a program that waits, and to the console, what goes wrong is told there, as `error` and `error_description`. Else raises
         ProviderRefused, ProviderUnavailable, Forbidden, Conflict, or Invalid for an unknown sign-in.
         """
         self._check(name)
@@ -148,11 +153,9 @@ class Providers:
             user = await self._prove(arrival, pending)
         except OutriderError as error:
             await self._sign_in.refuse(None, address, "provider")
-            if not pending.back.is_program:
+            if not pending.back.shows_refusals:
                 raise
-            return pending.back.with_query(
-                urlencode({"error": error.code, "error_description": error.detail})
-            )
+            return _refusal(pending.back, error)
         return pending.back.with_query(urlencode({"code": self._proved.put(user.id)}))
 
     async def exchange(self, code: str, *, address: str, client: str) -> SignedIn:
@@ -220,6 +223,10 @@ class Providers:
     def _check(self, name: str) -> None:
         if not self._settings.issuer or name != self._settings.name:
             raise NotFound("There is no such provider; GET /api/oidc lists them.")
+
+
+def _refusal(back: ReturnAddress, error: OutriderError) -> str:
+    return back.with_query(urlencode({"error": error.code, "error_description": error.detail}))
 
 
 def _random() -> str:
