@@ -225,6 +225,7 @@ class EndSessions:
             await user_rows.check_may_manage(tx, item.by, Role(row.role))
         await tx.conn.execute(sa.delete(sessions).where(sessions.c.id == item.session_id))
         tx.audit(item.by, "session.end", item.session_id, {"user": row.username})
+        tx.event("session.ended", row.id, {})
         return UserId(row.id)
 
 
@@ -244,6 +245,7 @@ class EndOtherSessions:
             ended = (await tx.conn.execute(others)).rowcount
             if ended:
                 tx.audit(item.by, "session.end_others", item.user_id, {"ended": ended})
+                tx.event("session.ended", item.user_id, {})
             results.append(ended)
         return results
 

@@ -155,6 +155,7 @@ async def void(tx: Transaction, user_id: str, stamp: str, *, keep: SessionId | N
     await tx.conn.execute(sa.delete(api_tokens).where(api_tokens.c.user_id == user_id))
     ended = sa.delete(sessions).where(sessions.c.user_id == user_id)
     await tx.conn.execute(ended if keep is None else ended.where(sessions.c.id != keep))
+    tx.event("session.ended", user_id, {})
 
 
 async def is_last_owner(tx: Transaction, user: User) -> bool:
