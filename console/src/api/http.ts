@@ -78,7 +78,7 @@ export const get = <T>(path: string, query: Query = {}, signal?: AbortSignal): P
 export const post = <T>(path: string, body?: unknown, key?: string): Promise<T> =>
   ask<T>("POST", path, { ...(body === undefined ? {} : { body }), ...(key === undefined ? {} : { key }) });
 export const patch = <T>(path: string, body: unknown): Promise<T> => ask<T>("PATCH", path, { body });
-export const remove = <T>(path: string): Promise<T> => ask<T>("DELETE", path, {});
+export const remove = <T>(path: string, body?: unknown): Promise<T> => ask<T>("DELETE", path, body === undefined ? {} : { body });
 
 /** Says in a sentence what went wrong. */
 export function sentence(error: unknown): string {

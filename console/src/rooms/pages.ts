@@ -22,5 +22,9 @@ export const LATER: Partial<Record<PageName, () => Promise<{ default: Page }>>> 
   profile: () => import("./groups/Profile.svelte"),
   group: () => import("./groups/Group.svelte"),
   alerts: () => import("./alerts/Alerts.svelte"),
+  access: () => import("./access/Access.svelte"),
+  user: () => import("./access/User.svelte"),
+  audit: () => import("./audit/Audit.svelte"),
+  account: () => import("./account/Account.svelte"),
   components: () => import("./Components.svelte"),
 };

@@ -13,6 +13,8 @@ export const ROOMS: readonly Room[] = [
   { path: "/schedules", title: "Schedules", icon: "schedules", keys: "g s", role: "operator" },
   { path: "/groups", title: "Groups", icon: "groups", keys: "g r", role: "viewer" },
   { path: "/alerts", title: "Alerts", icon: "alerts", keys: "g a", role: "viewer" },
+  { path: "/access", title: "Access", icon: "access", keys: "g u", role: "admin" },
+  { path: "/audit", title: "Audit", icon: "audit", keys: "g l", role: "admin" },
 ];
 
 export type Deed = { text: string; icon: IconName; role: Role; path: string; query?: Record<string, string> };
@@ -42,6 +44,10 @@ const PAGES = {
   profile: ["/groups/profiles/:id"],
   group: ["/groups/:id"],
   alerts: ["/alerts", "/alerts/:tab"],
+  access: ["/access"],
+  user: ["/access/:id"],
+  audit: ["/audit"],
+  account: ["/account"],
   components: ["/components"],
 } as const;
 

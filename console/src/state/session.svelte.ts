@@ -50,6 +50,11 @@ export async function resume(): Promise<void> {
   }
 }
 
+/** Looks who is signed in by now; a center that does not answer just then is no reason to show anything else. */
+export function refresh(): void {
+  get<SessionView>("/api/session").then(opened, () => undefined);
+}
+
 export async function signOut(): Promise<void> {
   await post("/api/logout");
   view = null;
