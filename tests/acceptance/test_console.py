@@ -259,6 +259,9 @@ async def test_axe_finds_nothing_serious(
             ("/groups?new=1", "No rule: nobody"),
             ("/groups/profiles/prof_00000000000000000000", "client_api_port"),
             ("/alerts/rules?new=1", "Who is told"),
+            ("/access", "may sign in"),
+            ("/audit", "session.open"),
+            ("/account", "Change password"),
             ("/components", "row-3"),
         ):
             await somebody.go(path)

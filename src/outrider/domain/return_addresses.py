@@ -25,7 +25,9 @@ class ReturnAddress(msgspec.Struct, frozen=True):
     @property
     def shows_refusals(self) -> bool:
         """Whether what goes wrong is told there, in `error` and `error_description`."""
-        return self.is_program or self.text == _CONSOLE or self.text.startswith((f"{_CONSOLE}/", f"{_CONSOLE}?"))
+        return (
+            self.is_program or self.text == _CONSOLE or self.text.startswith((f"{_CONSOLE}/", f"{_CONSOLE}?"))
+        )
 
     def with_query(self, query: str) -> str:
         """Write the address with more in its query."""

@@ -286,6 +286,20 @@ async def test_a_program_gets_the_code_or_the_reason(tmp_path: Path, provider: P
         assert parse_qs(urlsplit(refused).query)["error"] == ["provider_refused"]
 
 
+@pytest.mark.parametrize("page", ["/console", "/console/hosts?target=all", "/console?x=1"])
+async def test_the_console_is_told_what_went_wrong(tmp_path: Path, provider: Provider, page: str) -> None:
+    """A refusal, and a provider that is away, lead back to where the sign-in began."""
+    async with center_with(tmp_path, provider) as own:
+        provider.set(deny=True)
+        refused = (await Browser(own.api).arrive(page)).headers["Location"]
+        assert refused.startswith(page)
+        assert parse_qs(urlsplit(refused).query)["error"] == ["provider_refused"]
+    async with center_with(tmp_path / "other", Provider("http://127.0.0.1:1")) as own:
+        away = await Browser(own.api).leave(page)
+        assert parse_qs(urlsplit(away).query)["error"] == ["provider_unavailable"]
+        assert (await Browser(own.api).go("/api/oidc/sso/login?redirect=/consoles")).status == 503
+
+
 @pytest.mark.parametrize(
     "redirect",
     ["https://evil.example/", "//evil.example/", "/%5Cevil.example", "http://127.0.0.1.evil.example:1/", "x"],

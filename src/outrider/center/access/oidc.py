@@ -138,8 +138,9 @@ class Providers:
     async def arrive(self, name: str, arrival: Arrival, *, address: str) -> str:
         """End a sign-in; return where to send the browser, with a one-use `code` to exchange.
 
-        To a program that waits, and to the console, what goes wrong is told there, as `error` and `error_description`. Else raises
-        ProviderRefused, ProviderUnavailable, Forbidden, Conflict, or Invalid for an unknown sign-in.
+        A program that waits and the console are told there what goes wrong, as `error` and
+        `error_description`. Else raises ProviderRefused, ProviderUnavailable, Forbidden, Conflict, or
+        Invalid for an unknown sign-in.
         """
         self._check(name)
         pending = self._pending.take(arrival.state or "")
