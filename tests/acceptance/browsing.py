@@ -18,6 +18,7 @@ PHONE: Final = (390, 780)
 _AXE: Final = Path(__file__).parents[2] / "console" / "node_modules" / "axe-core" / "axe.min.js"
 _SERIOUS: Final = frozenset({"serious", "critical"})
 _PATIENCE_MS: Final = 20_000
+_HANDLED: Final = ("Failed to load resource", "WebSocket connection to")
 
 
 @asynccontextmanager
@@ -50,7 +51,7 @@ class Person:
 
     def _said(self, message: ConsoleMessage) -> None:
         # A refused or failed request is something that pages handle; a refused script or style is a fault.
-        if message.type == "error" and "Failed to load resource" not in message.text:
+        if message.type == "error" and not any(each in message.text for each in _HANDLED):
             self.faults.append(message.text)
 
     async def go(self, path: str) -> None:

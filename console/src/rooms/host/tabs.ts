@@ -9,4 +9,5 @@ export type HostTab = { key: string; title: string; role: Role; load: () => Prom
 /** In the order in which they are listed. All but the first are for hosts that were approved. */
 export const TABS: readonly HostTab[] = [
   { key: "", title: "Summary", role: "viewer", load: () => import("./Summary.svelte") },
+  { key: "terminal", title: "Terminal", role: "operator", load: () => import("./terminal/Terminal.svelte") },
 ];
