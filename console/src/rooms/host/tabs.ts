@@ -10,4 +10,5 @@ export type HostTab = { key: string; title: string; role: Role; load: () => Prom
 export const TABS: readonly HostTab[] = [
   { key: "", title: "Summary", role: "viewer", load: () => import("./Summary.svelte") },
   { key: "terminal", title: "Terminal", role: "operator", load: () => import("./terminal/Terminal.svelte") },
+  { key: "files", title: "Files", role: "operator", load: () => import("./files/Files.svelte") },
 ];

@@ -1,0 +1,139 @@
+"""The console's files in a real browser, on the disk of a real host."""
+
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser, Page, expect
+
+from tests.acceptance.browsing import DESKTOP, PHONE, person
+from tests.acceptance.fleet import Fleet
+
+pytestmark = pytest.mark.timeout(180)
+_HOSTILE = (
+    "<img src=x onerror=window.hacked=1>",
+    "line\nend \u202egpj.exe",
+    "x" * 240,
+    "it's $(touch hacked) `x`; rm",
+)
+_NOT_TEXT = b"caf\xe9 \xff"
+_MEGABYTE = 1024 * 1024
+_LARGE = 96 * _MEGABYTE
+_DROP = """(list) => {
+  const given = new DataTransfer();
+  for (const [name, text] of list) given.items.add(new File([text], name));
+  return given;
+}"""
+
+
+async def drop(page: Page, *files: tuple[str, str]) -> None:
+    """Let files fall on the folder that is shown."""
+    given = await page.evaluate_handle(_DROP, [list(each) for each in files])
+    await page.get_by_role("region", name="Files", exact=True).dispatch_event("drop", {"dataTransfer": given})
+
+
+async def test_files_are_dropped_renamed_downloaded_and_deleted(
+    fleet: Fleet, browser: Browser, tmp_path: Path
+) -> None:
+    """What is there is asked about before it is replaced; what goes is named; the address is the folder."""
+    host = await fleet.add_host("web", label="web-01")
+    folder = tmp_path / "shared files"
+    folder.mkdir()
+    (folder / "there.txt").write_text("old")
+    (folder / ".hidden").write_text("")
+    async with person(browser, fleet) as somebody:
+        page = somebody.page
+        await somebody.sign_in(f"/hosts/{host.agent_id}/files?path={folder}")
+        await expect(page.get_by_role("gridcell", name="there.txt", exact=True)).to_be_visible()
+        await expect(page.get_by_role("gridcell", name=".hidden", exact=True)).to_have_count(0)
+        await drop(page, ("there.txt", "new"), ("fresh.txt", "fresh"))
+        await expect(page.get_by_text("1 of 2 files is there already")).to_be_visible()
+        await page.get_by_role("button", name="Replace 1 file").click()
+        await expect(page.get_by_role("gridcell", name="fresh.txt", exact=True)).to_be_visible()
+        assert [(folder / name).read_text() for name in ("there.txt", "fresh.txt")] == ["new", "fresh"]
+        await page.get_by_role("gridcell", name="fresh.txt", exact=True).click()
+        await expect(page.get_by_label("Content of the file")).to_have_text("fresh")
+        await page.get_by_role("button", name="Close").last.click()
+        await page.get_by_role("button", name="New folder").click()
+        await page.get_by_role("textbox", name="Name").fill("a/b")
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_role("alert")).to_contain_text("no slash")
+        await page.get_by_role("textbox", name="Name").fill("inner")
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_role("gridcell", name="inner", exact=True)).to_be_visible()
+        await page.get_by_label("Select fresh.txt").check()
+        await page.get_by_role("button", name="Rename").click()
+        await page.get_by_role("textbox", name="Name").fill("there.txt")
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_role("alert")).to_contain_text("something of that name")
+        await page.get_by_role("textbox", name="Name").fill("renamed.txt")
+        await page.keyboard.press("Enter")
+        await page.get_by_label("Select renamed.txt").check()
+        async with page.expect_download() as coming:
+            await page.get_by_role("button", name="Download").click()
+        got = await coming.value
+        assert got.suggested_filename == "renamed.txt"
+        await got.save_as(tmp_path / "got.txt")
+        assert (tmp_path / "got.txt").read_text() == "fresh"
+        await page.get_by_label("Select inner").check()
+        await page.get_by_role("button", name="Delete").click()
+        await expect(page.get_by_text("1 folder with all that is in it and 1 file")).to_be_visible()
+        await page.get_by_role("button", name="Delete 2 entries").click()
+        await expect(page.get_by_role("gridcell", name="renamed.txt", exact=True)).to_have_count(0)
+        assert sorted(each.name for each in folder.iterdir()) == [".hidden", "there.txt"]
+        await page.get_by_label("Hidden files").check()
+        await expect(page.get_by_role("gridcell", name=".hidden", exact=True)).to_be_visible()
+        assert "hidden=1" in page.url
+
+
+@pytest.mark.parametrize(("scheme", "size"), [("light", DESKTOP), ("dark", PHONE)])
+async def test_hostile_names_are_only_shown(
+    fleet: Fleet, browser: Browser, tmp_path: Path, scheme: str, size: tuple[int, int]
+) -> None:
+    """Names run nothing, in the page or on the host, and widen nothing; each is deleted as what it is."""
+    host = await fleet.add_host("web", label="web-01")
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    for name in (*_HOSTILE, _NOT_TEXT.decode(errors="surrogateescape")):
+        (folder / name).write_text("<script>window.hacked=1</script>")
+    async with person(browser, fleet, scheme=scheme, size=size) as somebody:
+        page = somebody.page
+        await somebody.sign_in(f"/hosts/{host.agent_id}/files?path={folder}")
+        await expect(page.get_by_role("row")).to_have_count(6)
+        await somebody.is_in()
+        assert await somebody.findings() == []
+        await page.get_by_text("<img src=x").click()
+        await expect(page.get_by_label("Content of the file")).to_contain_text("<script>")
+        assert not await somebody.is_too_wide()
+        await page.get_by_role("button", name="Close").last.click()
+        await page.get_by_label("Select all").check()
+        await page.get_by_role("button", name="Delete").click()
+        assert not await somebody.is_too_wide()
+        await page.get_by_role("button", name="Delete 5 entries").click()
+        await expect(page.get_by_text("This folder is empty")).to_be_visible()
+        assert await page.evaluate("() => window.hacked") is None
+    assert list(folder.iterdir()) == []
+
+
+async def test_a_large_file_is_not_held_by_the_page(fleet: Fleet, browser: Browser, tmp_path: Path) -> None:
+    """It goes from disk to disk past the page."""
+    host = await fleet.add_host("web", label="web-01")
+    folder = tmp_path / "large"
+    folder.mkdir()
+    source = tmp_path / "dump.bin"
+    with source.open("wb") as file:
+        file.truncate(_LARGE)
+    heap = "() => performance.memory.usedJSHeapSize"
+    async with person(browser, fleet) as somebody:
+        page = somebody.page
+        await somebody.sign_in(f"/hosts/{host.agent_id}/files?path={folder}")
+        await expect(page.get_by_text("This folder is empty")).to_be_visible()
+        before = await page.evaluate(heap)
+        await page.get_by_label("Files to upload").set_input_files(source)
+        await expect(page.get_by_role("gridcell", name="dump.bin", exact=True)).to_be_visible()
+        assert (folder / "dump.bin").stat().st_size == _LARGE
+        await page.get_by_label("Select dump.bin").check()
+        async with page.expect_download() as coming:
+            await page.get_by_role("button", name="Download").click()
+        await (await coming.value).save_as(tmp_path / "got.bin")
+        assert (tmp_path / "got.bin").stat().st_size == _LARGE
+        assert await page.evaluate(heap) - before < _LARGE / 4
