@@ -89,15 +89,19 @@ class Person:
 
 @asynccontextmanager
 async def person(
-    browser: Browser, fleet: Fleet, *, size: tuple[int, int] = DESKTOP, scheme: Any = "light"
+    browser: Browser, at: Fleet | str, *, size: tuple[int, int] = DESKTOP, scheme: Any = "light"
 ) -> AsyncIterator[Person]:
-    """Give somebody new for the block; in the end nothing may have gone wrong on their page."""
+    """Give somebody new for the block, at a fleet's center or one of this address.
+
+    In the end nothing may have gone wrong on their page.
+    """
+    url = at if isinstance(at, str) else f"http://127.0.0.1:{at.center.port}"
     context = await browser.new_context(
         viewport={"width": size[0], "height": size[1]}, color_scheme=scheme, reduced_motion="reduce"
     )
     context.set_default_timeout(_PATIENCE_MS)
     try:
-        somebody = Person(context, await context.new_page(), f"http://127.0.0.1:{fleet.center.port}")
+        somebody = Person(context, await context.new_page(), url)
         yield somebody
         assert not somebody.faults, somebody.faults
     finally:

@@ -1,5 +1,6 @@
 """A bare host that the center reaches over SSH, and how it is asked to bring the agent there."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -23,7 +24,7 @@ _WRITTEN: Final = ("/var/log", "/home", "/run", "/var/lib/sudo")
 @pytest_asyncio.fixture
 async def fresh_host(bare_host: BareHost, tmp_path: Path) -> AsyncIterator[SshHost]:
     """Give a host of the test's own with a running sshd."""
-    set_up(bare_host)
+    await asyncio.to_thread(set_up, bare_host)
     folder = tmp_path / "sshd"
     folder.mkdir()
     async with running_ssh_host(bare_host, folder) as host:

@@ -262,6 +262,12 @@ async def test_axe_finds_nothing_serious(
             ("/access", "may sign in"),
             ("/audit", "session.open"),
             ("/account", "Change password"),
+            ("/enrol", "Nobody waits"),
+            ("/enrol/keys?new=1", "New enrolment key"),
+            ("/enrol/deploy?new=1", "Deploy to 0 hosts"),
+            ("/enrol/dials", "Nobody is dialled"),
+            ("/enrol/bundles", "For another Python"),
+            ("/settings", "How settings are changed"),
             ("/components", "row-3"),
         ):
             await somebody.go(path)

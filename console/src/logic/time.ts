@@ -36,6 +36,14 @@ export function absolute(time: number, zone?: string): string {
   return `${local}\n${date.toISOString().slice(0, 19).replace("T", " ")} UTC`;
 }
 
+/** Says a moment in short, where the reader is or in a zone; UTC is named. */
+export function stamp(time: number, zone?: string): string {
+  const date = new Date(time * 1000);
+  if (Number.isNaN(date.getTime())) return "unknown";
+  const said = new Intl.DateTimeFormat("sv-SE", { dateStyle: "short", timeStyle: "medium", ...(zone ? { timeZone: zone } : {}) }).format(date);
+  return zone === "UTC" ? `${said} UTC` : said;
+}
+
 /** Says how long something took or has been so. */
 export function duration(seconds: number): string {
   if (!Number.isFinite(seconds) || seconds < 0) return "–";

@@ -26,5 +26,8 @@ export const LATER: Partial<Record<PageName, () => Promise<{ default: Page }>>> 
   user: () => import("./access/User.svelte"),
   audit: () => import("./audit/Audit.svelte"),
   account: () => import("./account/Account.svelte"),
+  enrol: () => import("./enrol/Enrol.svelte"),
+  deployment: () => import("./enrol/Deployment.svelte"),
+  settings: () => import("./settings/Settings.svelte"),
   components: () => import("./Components.svelte"),
 };

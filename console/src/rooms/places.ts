@@ -11,10 +11,12 @@ export const ROOMS: readonly Room[] = [
   { path: "/hosts", title: "Hosts", icon: "hosts", keys: "g h", role: "viewer" },
   { path: "/commands", title: "Commands", icon: "commands", keys: "g c", role: "viewer" },
   { path: "/schedules", title: "Schedules", icon: "schedules", keys: "g s", role: "operator" },
+  { path: "/enrol", title: "Enrol", icon: "enrol", keys: "g e", role: "admin" },
   { path: "/groups", title: "Groups", icon: "groups", keys: "g r", role: "viewer" },
   { path: "/alerts", title: "Alerts", icon: "alerts", keys: "g a", role: "viewer" },
   { path: "/access", title: "Access", icon: "access", keys: "g u", role: "admin" },
   { path: "/audit", title: "Audit", icon: "audit", keys: "g l", role: "admin" },
+  { path: "/settings", title: "Settings", icon: "settings", keys: "g ,", role: "viewer" },
 ];
 
 export type Deed = { text: string; icon: IconName; role: Role; path: string; query?: Record<string, string> };
@@ -26,6 +28,8 @@ export const DEEDS: readonly Deed[] = [
   { text: "New group", icon: "groups", role: "admin", path: "/groups", query: { new: "1" } },
   { text: "New alert rule", icon: "alerts", role: "admin", path: "/alerts/rules", query: { new: "1" } },
   { text: "New silence", icon: "alerts", role: "operator", path: "/alerts/silences", query: { new: "1" } },
+  { text: "Make an enrolment key", icon: "enrol", role: "admin", path: "/enrol/keys", query: { new: "1" } },
+  { text: "Deploy to hosts over SSH", icon: "enrol", role: "admin", path: "/enrol/deploy", query: { new: "1" } },
   { text: "Hosts that wait for approval", icon: "alert", role: "viewer", path: "/hosts", query: { target: "status:pending" } },
   { text: "Hosts that are offline", icon: "hosts", role: "viewer", path: "/hosts", query: { target: "status:offline" } },
 ];
@@ -48,6 +52,9 @@ const PAGES = {
   user: ["/access/:id"],
   audit: ["/audit"],
   account: ["/account"],
+  enrol: ["/enrol", "/enrol/:tab"],
+  deployment: ["/enrol/deploy/:id"],
+  settings: ["/settings"],
   components: ["/components"],
 } as const;
 
