@@ -1,8 +1,8 @@
 /**
  * xterm.js under a policy that refuses inline styles.
  *
- * Its renderer writes <style> elements and `style` attributes. Here it gets a document that gives sheets made by script
- * and styles set by property in their place: both are ours, and what a host writes never becomes text of a sheet.
+ * Its renderer writes <style> elements and `style` attributes. In their place it gets sheets made by script and styles
+ * set by property: both are ours, and what a host writes never becomes text of a sheet.
  */
 
 /** Stands in for a <style>: what is written into it is a sheet that the page adopts. */
@@ -25,30 +25,14 @@ function setAttribute(this: HTMLElement, name: string, value: string): void {
 
 const make = Document.prototype.createElement;
 
-function created(name: string): HTMLElement {
+function created(name: string, options?: ElementCreationOptions): HTMLElement {
   if (name === "style") return standIn();
-  const element = make.call(document, name);
+  const element = make.call(document, name, options);
   if (name === "span") element.setAttribute = setAttribute;
   return element;
 }
 
-/** The page's document, but for how it makes elements. */
-export function documentForScreens(): Document {
-  return new Proxy(document, {
-    get(target, key) {
-      if (key === "createElement") return created;
-      const value: unknown = Reflect.get(target, key, target);
-      return typeof value === "function" ? value.bind(target) : value;
-    },
-  });
-}
-
-/** Runs what makes elements with the page's own document though it was given another: xterm's scroll bar does. */
-export function withOwnStyles(act: () => void): void {
-  document.createElement = ((name: string) => (name === "style" ? created(name) : make.call(document, name))) as Document["createElement"];
-  try {
-    act();
-  } finally {
-    Reflect.deleteProperty(document, "createElement");
-  }
+/** Has the page make such elements from now on: xterm's renderer takes the page's own document, whatever it is given. */
+export function ownStyles(): void {
+  document.createElement = created as Document["createElement"];
 }

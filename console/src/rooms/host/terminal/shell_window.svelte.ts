@@ -7,7 +7,7 @@ import type { TerminalRow } from "../../../api/schema";
 import { endingOf, told, type Ending } from "../../../logic/terminal";
 import { oneLine } from "../../../logic/text";
 import { colours } from "./colours";
-import { documentForScreens, withOwnStyles } from "./own_styles";
+import { ownStyles } from "./own_styles";
 
 /** `waiting`: the shell lives on and is come back to; `elsewhere`: it is shown in another window. */
 export type Standing = "opening" | "open" | "waiting" | "elsewhere" | "over" | "refused";
@@ -53,7 +53,6 @@ export class ShellWindow {
     this.id = id;
     const mono = getComputedStyle(document.documentElement).getPropertyValue("--mono").trim();
     this.terminal = new Terminal({
-      documentOverride: documentForScreens(),
       fontFamily: mono || "monospace",
       fontSize: 13,
       scrollback: 5000,
@@ -79,7 +78,8 @@ export class ShellWindow {
     else {
       this.#shown = true;
       this.element.classList.add("xterm-place");
-      withOwnStyles(() => this.terminal.open(this.element));
+      ownStyles();
+      this.terminal.open(this.element);
       this.fit();
       this.#connect();
     }
