@@ -38,7 +38,8 @@ _MOST_US: Final = 1e6 / RATE
 _GROWTH_MB: Final = 16.0
 _PINGS: Final = 20
 _FIRST_LINE: Final = f"-1 {time.time()} begun\n"
-_WRITER: Final = """
+#: Writes numbered lines to a file: its path, lines a second, seconds, bytes a line.
+WRITER: Final = """
 import sys, time
 path, rate, seconds, width = sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4])
 burst, number, began = rate // 50, 0, time.monotonic()
@@ -114,7 +115,7 @@ class _Bench:
         return f"/api/agents/{self._agent_id}/stream/logs?source=file&path={file}&lines=1"
 
     async def _write(self, file: Path, rate: int, seconds: float) -> None:
-        program = (sys.executable, "-c", _WRITER, str(file), str(rate), str(seconds), str(_LINE_BYTES))
+        program = (sys.executable, "-c", WRITER, str(file), str(rate), str(seconds), str(_LINE_BYTES))
         writer = await asyncio.create_subprocess_exec(*program)
         await writer.wait()
 
