@@ -77,6 +77,7 @@ export const get = <T>(path: string, query: Query = {}, signal?: AbortSignal): P
   ask<T>("GET", path, { query, signal });
 export const post = <T>(path: string, body?: unknown, key?: string): Promise<T> =>
   ask<T>("POST", path, { ...(body === undefined ? {} : { body }), ...(key === undefined ? {} : { key }) });
+export const put = <T>(path: string, body: unknown): Promise<T> => ask<T>("PUT", path, { body });
 export const patch = <T>(path: string, body: unknown): Promise<T> => ask<T>("PATCH", path, { body });
 export const remove = <T>(path: string, body?: unknown): Promise<T> => ask<T>("DELETE", path, body === undefined ? {} : { body });
 

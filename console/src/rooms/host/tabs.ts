@@ -11,4 +11,9 @@ export const TABS: readonly HostTab[] = [
   { key: "", title: "Summary", role: "viewer", load: () => import("./Summary.svelte") },
   { key: "terminal", title: "Terminal", role: "operator", load: () => import("./terminal/Terminal.svelte") },
   { key: "files", title: "Files", role: "operator", load: () => import("./files/Files.svelte") },
+  { key: "processes", title: "Processes", role: "operator", load: () => import("./processes/Processes.svelte") },
+  { key: "services", title: "Services", role: "operator", load: () => import("./services/Services.svelte") },
+  { key: "logs", title: "Logs", role: "operator", load: () => import("./logs/Logs.svelte") },
+  { key: "microservices", title: "Microservices", role: "viewer", load: () => import("./microservices/Microservices.svelte") },
+  { key: "agent", title: "Agent", role: "viewer", load: () => import("./agent/Agent.svelte") },
 ];

@@ -1,0 +1,116 @@
+"""What the console shows of a host beside its summary: processes, services, microservices, its agent."""
+
+import asyncio
+import sys
+
+import pytest
+from playwright.async_api import Browser, expect
+
+from tests.acceptance.browsing import DESKTOP, PHONE, named_hosts, person, user
+from tests.acceptance.fleet import Fleet
+
+pytestmark = pytest.mark.timeout(120)
+
+
+async def test_a_process_is_found_and_ended(fleet: Fleet, browser: Browser) -> None:
+    """It is filtered for, and named before it is ended; it is gone afterwards."""
+    ids = await named_hosts(fleet, "web-01")
+    program = ("-c", "import time; time.sleep(600)", "outrider-test-sleeper")
+    sleeper = await asyncio.create_subprocess_exec(sys.executable, *program)
+    try:
+        async with person(browser, fleet) as somebody:
+            page = somebody.page
+            await somebody.sign_in(f"/hosts/{ids['web-01']}/processes")
+            await page.get_by_label("Filter processes").fill("outrider-test-sleeper")
+            await expect(page.get_by_role("row")).to_have_count(2)
+            await page.get_by_role("button", name=f"({sleeper.pid})").click()
+            dialog = page.get_by_role("dialog")
+            await expect(dialog).to_contain_text(str(sleeper.pid))
+            await expect(dialog).to_contain_text("web-01")
+            await page.get_by_role("button", name="End the process").click()
+            await expect(page.get_by_text("No process like that")).to_be_visible()
+            assert await asyncio.wait_for(sleeper.wait(), 10) != 0
+    finally:
+        if sleeper.returncode is None:
+            sleeper.kill()
+            await sleeper.wait()
+
+
+async def test_a_microservice_is_configured_changed_and_deleted(fleet: Fleet, browser: Browser) -> None:
+    """Broken JSON is pointed at; a change is shown before it is saved, and undone; others' are seen."""
+    ids = await named_hosts(fleet, "edge-01")
+    where = f"/agents/{ids['edge-01']}/microservices"
+    async with person(browser, fleet) as somebody:
+        page = somebody.page
+        await somebody.sign_in(f"/hosts/{ids['edge-01']}/microservices")
+        await page.get_by_role("button", name="Add a microservice").click()
+        await page.get_by_label("Id", exact=True).fill("camera")
+        text = page.get_by_label("Configuration")
+        await text.fill('{"fps": 5')
+        await expect(page.get_by_text("looks like JSON, but is none")).to_be_visible()
+        await text.fill('{"fps": 5}')
+        await expect(page.get_by_text("This is JSON")).to_be_visible()
+        await page.get_by_role("button", name="Save").click()
+        await expect(page.get_by_role("button", name="camera")).to_have_attribute("aria-expanded", "true")
+        await text.fill('{"fps": 9}')
+        await page.get_by_role("button", name="What changes").click()
+        await expect(page.get_by_role("region", name="What changes")).to_have_text(
+            '- {"fps": 5}\n+ {"fps": 9}\n'
+        )
+        await page.get_by_role("button", name="Save").click()
+        await expect(page.get_by_role("button", name="Undo")).to_have_count(2)
+        await page.get_by_role("button", name="Undo").last.click()
+        await expect(text).to_have_value('{"fps": 5}')
+        await fleet.api.call("PUT", f"{where}/camera/config", {"config": "somebody else's"})
+        await expect(text).to_have_value("somebody else's")
+        await page.get_by_role("button", name="Delete", exact=True).click()
+        await page.get_by_role("button", name="Delete camera").click()
+        await expect(page.get_by_text("No microservices yet")).to_be_visible()
+
+
+async def test_a_host_is_declined_and_deleted_by_its_name(fleet: Fleet, browser: Browser) -> None:
+    """What its agent is shows; deleting takes its name; a viewer is offered none of it."""
+    ids = await named_hosts(fleet, "old-01")
+    place = f"/hosts/{ids['old-01']}/agent"
+    async with person(browser, fleet) as viewer:
+        await viewer.sign_in(place, username=await user(fleet, "viewer"))
+        await expect(viewer.page.get_by_text("Device id")).to_be_visible()
+        await expect(viewer.page.get_by_role("button", name="Delete")).to_have_count(0)
+        await expect(viewer.page.get_by_role("link", name="Logs")).to_have_count(0)
+    async with person(browser, fleet) as somebody:
+        page = somebody.page
+        await somebody.sign_in(place)
+        await expect(page.get_by_text("of all hosts in no group with a profile")).to_be_visible()
+        await page.get_by_role("button", name="Delete").click()
+        dialog = page.get_by_role("dialog")
+        await dialog.get_by_role("button", name="Delete old-01").click()
+        await expect(dialog.get_by_role("alert")).to_contain_text("Type the host's name")
+        await dialog.get_by_label("Type its name").fill("old-01")
+        await dialog.get_by_role("button", name="Delete old-01").click()
+        await expect(page.get_by_role("heading", level=1)).to_contain_text("Hosts")
+        assert await fleet.api.call("GET", "/agents") == []
+
+
+@pytest.mark.parametrize(("scheme", "size"), [("light", DESKTOP), ("dark", PHONE)])
+async def test_axe_finds_nothing_serious_in_a_hosts_tabs(
+    fleet: Fleet, browser: Browser, scheme: str, size: tuple[int, int]
+) -> None:
+    """Each tab, in both themes, on a screen and on a phone; and nothing is wider than the phone."""
+    ids = await named_hosts(fleet, "web-01")
+    body = {"config": '{"fps": 5}'}
+    await fleet.api.call("PUT", f"/agents/{ids['web-01']}/microservices/camera/config", body)
+    async with person(browser, fleet, size=size, scheme=scheme) as somebody:
+        await somebody.sign_in()
+        await somebody.is_in()
+        for tab, there in (
+            ("processes", "Ask again"),
+            ("services", "Services"),
+            (f"logs?file={fleet.hosts[0].program.log}", "lines"),
+            ("microservices?id=camera", "This is JSON"),
+            ("agent", "Abilities"),
+        ):
+            await somebody.go(f"/hosts/{ids['web-01']}/{tab}")
+            await expect(somebody.page.locator("main").get_by_text(there).first).to_be_visible()
+            await somebody.is_in()
+            assert await somebody.findings() == [], tab
+            assert not await somebody.is_too_wide(), tab
