@@ -1,6 +1,7 @@
 /** Commands whose answer is looked at as soon as it is there. */
 
 import { get, post } from "../../api/http";
+import { onceKey } from "../../logic/once";
 import type { CommandView, Queued } from "../../api/schema";
 import { oneLine } from "../../logic/text";
 import { isOver } from "../dispatching";
@@ -11,7 +12,7 @@ const WAIT = 20;
 /** Has a host do something and gives what it answered; throws with its reason when it could not. */
 export async function asked<T>(agent: string, type: string, params: Record<string, unknown>, signal?: AbortSignal): Promise<T> {
   const commands = `/api/agents/${encodeURIComponent(agent)}/commands`;
-  const sent = await post<Queued>(commands, { type, params, ttl: LIVES }, crypto.randomUUID());
+  const sent = await post<Queued>(commands, { type, params, ttl: LIVES }, onceKey());
   for (;;) {
     const view = await get<CommandView>(`${commands}/${sent.command_id}`, { wait: WAIT }, signal);
     if (!isOver(view.status)) continue;

@@ -4,6 +4,7 @@
  */
 
 import { get, post } from "../../../api/http";
+import { onceKey } from "../../../logic/once";
 import type { CommandView, Queued } from "../../../api/schema";
 import { shellWord, type HostPath } from "../../../logic/paths";
 import { oneLine } from "../../../logic/text";
@@ -15,7 +16,7 @@ const AT_ONCE = 100;
 
 async function run(agent: string, line: string): Promise<void> {
   const path = `/api/agents/${encodeURIComponent(agent)}/commands`;
-  const { command_id: id } = await post<Queued>(path, { type: "shell", params: { command: line }, ttl: SOON }, crypto.getRandomValues(new Uint32Array(4)).join("-"));
+  const { command_id: id } = await post<Queued>(path, { type: "shell", params: { command: line }, ttl: SOON }, onceKey());
   let view: CommandView;
   do view = await get<CommandView>(`${path}/${encodeURIComponent(id)}`, { wait: SOON });
   while (!isOver(view.status));

@@ -1,6 +1,7 @@
 /** Uploads of this page: they go on while another room is looked at, two at a time. */
 
 import { ApiError, get, sentence } from "../../../api/http";
+import { onceKey } from "../../../logic/once";
 import type { FileView } from "../../../api/schema";
 import { child, type HostPath } from "../../../logic/paths";
 import { send } from "./upload";
@@ -9,7 +10,7 @@ export type UploadState = "waiting" | "sending" | "done" | "failed" | "cancelled
 const AT_ONCE = 2;
 
 export class Upload {
-  readonly id = crypto.getRandomValues(new Uint32Array(4)).join("-");
+  readonly id = onceKey();
   readonly agent: string;
   readonly folder: HostPath;
   readonly file: File;
