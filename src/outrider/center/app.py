@@ -33,6 +33,7 @@ from outrider.center.bus import open_bus
 from outrider.center.commands.agent_side import AgentSide
 from outrider.center.commands.commands import Commands
 from outrider.center.commands.routes import router as command_routes
+from outrider.center.configuration.routes import router as configuration_routes
 from outrider.center.console.pages import Pages
 from outrider.center.deploy.deploy import Deploy
 from outrider.center.deploy.routes import router as deploy_routes
@@ -312,6 +313,7 @@ class Center:
             "terminals": self.terminals,
             "audit": self.audit,
             "health": self.health,
+            "settings": self.settings,
             "metrics_history": self.telemetry.history,
             "metrics_watching": self.telemetry.watching,
             "files": self.files,
@@ -341,6 +343,7 @@ class Center:
             audit_routes(),
             telemetry_routes(),
             health_routes(),
+            configuration_routes(),
         ]
         return Litestar(
             route_handlers=openapi.document(rooms),

@@ -46,6 +46,14 @@ class Setting(NamedTuple):
     doc: str
 
 
+class Value(NamedTuple):
+    """What a setting is, beside what there is to say of it."""
+
+    setting: Setting
+    shown: str
+    is_default: bool
+
+
 @dataclass(frozen=True, slots=True)
 class _Field:
     table: str
@@ -102,17 +110,18 @@ def variables(struct_type: type[msgspec.Struct], *, prefix: str = PREFIX) -> fro
 
 def describe(struct_type: type[msgspec.Struct], *, prefix: str = PREFIX) -> list[Setting]:
     """Return every setting of `struct_type`; a field's doc is its `msgspec.Meta(description=...)`."""
-    return [
-        Setting(
-            name=field.path,
-            variable=field.variable,
-            type=allowed(field.kind),
-            default=None if field.required else _show_default(_default_in(table, field)),
-            doc=field.doc,
-        )
-        for table in _tables(struct_type, prefix)
-        for field in table.fields
-    ]
+    return [_setting(table, field) for table in _tables(struct_type, prefix) for field in table.fields]
+
+
+def tell(settings: msgspec.Struct, *, prefix: str = PREFIX) -> list[Value]:
+    """Return every setting with its value as text, in the order of `describe`: secrets as they are."""
+    values = []
+    for table in _tables(type(settings), prefix):
+        holder = getattr(settings, table.name) if table.name else settings
+        for field in table.fields:
+            setting, shown = _setting(table, field), _show(getattr(holder, field.name))
+            values.append(Value(setting, shown, is_default=shown == setting.default))
+    return values
 
 
 class _Reading:
@@ -319,7 +328,17 @@ def _default_in(table: _Table, field: _Field) -> object:
     return field.default() if table.default is None else getattr(table.default(), field.name)
 
 
-def _show_default(value: object) -> str:
+def _setting(table: _Table, field: _Field) -> Setting:
+    return Setting(
+        name=field.path,
+        variable=field.variable,
+        type=allowed(field.kind),
+        default=None if field.required else _show(_default_in(table, field)),
+        doc=field.doc,
+    )
+
+
+def _show(value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, bool):

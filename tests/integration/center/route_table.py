@@ -137,6 +137,7 @@ ROUTES: Final[dict[tuple[str, str], Role | str]] = {
     ("GET", "/api/audit"): Role.ADMIN,
     ("GET", "/api/audit/verify"): Role.ADMIN,
     ("GET", "/api/audit/export"): Role.ADMIN,
+    ("GET", "/api/settings"): Role.ADMIN,
     ("GET", "/healthz"): PUBLIC,
     ("GET", "/readyz"): PUBLIC,
     ("GET", "/metrics"): PUBLIC,

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outrider.kit.config import ConfigError, Setting, describe, load, variables
+from outrider.kit.config import ConfigError, Setting, describe, load, tell, variables
 
 
 class Colour(enum.Enum):
@@ -367,3 +367,15 @@ def test_settings_describe_themselves() -> None:
     assert described["tls_listen"].default == ""
     assert {setting.variable for setting in described.values()} == variables(Settings)
     assert describe(Required)[0].default is None
+
+
+def test_each_setting_is_told_with_its_value() -> None:
+    """In the order in which they are described; a table's own default counts as one."""
+    told = tell(Settings(retries=9, proxies=["a", "b"], peer=Peer(port=3841)))
+    assert [value.setting for value in told] == describe(Settings)
+    assert {value.setting.name: value.shown for value in told if not value.is_default} == {
+        "retries": "9",
+        "proxies": "a, b",
+        "peer.port": "3841",
+    }
+    assert all(value.is_default for value in tell(Settings()))

@@ -2,6 +2,8 @@
 
 /** Gives the SHA-256 fingerprint of each certificate; none where the center has no authority of its own. */
 export async function authorityOf(signal: AbortSignal): Promise<string[]> {
+  // A browser computes digests for pages that came over TLS, or from this machine, and for no others.
+  if (!globalThis.crypto?.subtle) throw new Error("This browser shows it only over TLS.");
   const answer = await fetch("/api/ca", { signal, credentials: "same-origin" });
   if (answer.status === 404) return [];
   if (!answer.ok) throw new Error(`The center answered ${answer.status}.`);

@@ -1,0 +1,1 @@
+"""How the center is set, told to those who may know."""
