@@ -12,6 +12,7 @@ from cyclopts import Parameter
 
 from outrider import __version__
 from outrider.cli import centers, memory
+from outrider.cli.interrupts import woken_by_signals
 from outrider.domain.errors import OutriderError, Unauthenticated
 from outrider.kit.printable import escape
 
@@ -59,16 +60,18 @@ def ask(where: Where | None, work: Callable[[AsyncCenter], Awaitable[T]]) -> T:
     from outrider.client import AsyncCenter
 
     async def run() -> T:
-        async with AsyncCenter(
+        center = AsyncCenter(
             found.url,
             token=found.token,
             authority=found.authority or None,
             allow_plain=found.allow_plain,
             slow=_tell_slow if sys.stderr.isatty() else None,
-        ) as center:
-            if remembered.knows_version(__version__):
-                return await work(center)
-            return await _with_version(center, work, remembered)
+        )
+        with woken_by_signals():
+            async with center:
+                if remembered.knows_version(__version__):
+                    return await work(center)
+                return await _with_version(center, work, remembered)
 
     return asyncio.run(run())
 
