@@ -267,7 +267,7 @@ async def test_axe_finds_nothing_serious(
             ("/enrol/deploy?new=1", "Deploy to 0 hosts"),
             ("/enrol/dials", "Nobody is dialled"),
             ("/enrol/bundles", "For another Python"),
-            ("/settings", "How settings are changed"),
+            ("/settings", "How this center is set"),
             ("/components", "row-3"),
         ):
             await somebody.go(path)
