@@ -25,11 +25,12 @@ from outrider.center.alerts.routes import router as alert_routes
 from outrider.center.announcement import Announcement, FirstUser
 from outrider.center.audit.routes import router as audit_routes
 from outrider.center.audit.service import AuditService
-from outrider.center.blobs import Blobs, open_blobs
+from outrider.center.blobs.contract import Blobs
+from outrider.center.blobs.opening import open_blobs
 from outrider.center.bundles.kept import KeptBundles
 from outrider.center.bundles.routes import router as bundle_routes
 from outrider.center.bundles.service import BundleService
-from outrider.center.bus import open_bus
+from outrider.center.bus.opening import open_bus
 from outrider.center.commands.agent_side import AgentSide
 from outrider.center.commands.commands import Commands
 from outrider.center.commands.routes import router as command_routes

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import AsyncIterator
 
-from outrider.center.blobs import Blob, BlobMissing, check_key
+from outrider.center.blobs.contract import Blob, BlobMissing, check_key
 
 
 class MemoryBlobs:

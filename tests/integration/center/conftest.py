@@ -10,12 +10,11 @@ from tests.fixtures.center import (
     center,
     each_api,
     each_center,
-    object_store_runtime,
     postgres_center,
 )
 from tests.fixtures.postgres import PostgresServer
 
-__all__ = ["api", "center", "each_api", "each_center", "object_store_runtime", "postgres_center"]
+__all__ = ["api", "center", "each_api", "each_center", "postgres_center"]
 
 
 @pytest.fixture(scope="session", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.system)])

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from outrider.center.blobs import Blobs
+from outrider.center.blobs.contract import Blobs
 from outrider.center.http.event_streams import CONFIRMED_EVERY
 from outrider.center.store.retention import Keep, Retention
 from outrider.center.terminal.recording import PREFIX, RecordingMode, parts_of

@@ -7,10 +7,9 @@ import pytest
 import pytest_asyncio
 
 from outrider.testing.api import FakeApi
-from tests.fixtures.center import object_store_runtime
 from tests.integration.cli.program import Program
 
-__all__ = ["api", "object_store_runtime", "outrider", "signed_in"]
+__all__ = ["api", "outrider", "signed_in"]
 
 
 @pytest_asyncio.fixture

@@ -2,7 +2,7 @@
 
 import pytest
 
-from outrider.center.blobs import Blobs
+from outrider.center.blobs.contract import Blobs
 from outrider.testing.blobs import MemoryBlobs
 from outrider.testing.suites.blobs import BlobsSuite
 

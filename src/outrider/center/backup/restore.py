@@ -18,7 +18,8 @@ from outrider.center.backup import archive, tables
 from outrider.center.backup.archive import Manifest, Member
 from outrider.center.backup.errors import BackupDamaged, BackupRefused
 from outrider.center.backup.take import AUTHORITY, MASTER_KEY, Say
-from outrider.center.blobs import Blobs, open_blobs
+from outrider.center.blobs.contract import Blobs
+from outrider.center.blobs.opening import open_blobs
 from outrider.center.settings import CenterSettings
 from outrider.center.standing import EPOCH
 from outrider.center.store import audit, events

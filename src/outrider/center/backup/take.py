@@ -15,7 +15,8 @@ from outrider.center.backup import archive
 from outrider.center.backup.archive import Header, Manifest, Writing
 from outrider.center.backup.errors import BackupRefused
 from outrider.center.backup.tables import dump, tables_of
-from outrider.center.blobs import BlobMissing, Blobs, open_blobs
+from outrider.center.blobs.contract import BlobMissing, Blobs
+from outrider.center.blobs.opening import open_blobs
 from outrider.center.security.folder_lock import folder_lock
 from outrider.center.settings import CenterSettings
 from outrider.center.standing import EPOCH, fact

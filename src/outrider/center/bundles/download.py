@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from http import HTTPStatus
 
-from outrider.center.blobs import BlobsUnavailable
+from outrider.center.blobs.contract import BlobsUnavailable
 from outrider.center.bundles.service import Offer
 from outrider.center.http.downloads import Bytes, Exchange
 from outrider.center.http.ranges import Part, part_for

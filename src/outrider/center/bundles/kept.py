@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import BinaryIO, Final
 
-from outrider.center.blobs import BlobMissing, Blobs
+from outrider.center.blobs.contract import BlobMissing, Blobs
 from outrider.center.bundles import rows, writes
 from outrider.center.bundles.packing import Packed
 from outrider.center.bundles.rows import BundleRow, Origin

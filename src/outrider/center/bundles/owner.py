@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from outrider.center.blobs import folder_of, open_blobs
+from outrider.center.blobs.opening import folder_of, open_blobs
 from outrider.center.bundles.choice import choose
 from outrider.center.bundles.errors import BundleInUse
 from outrider.center.bundles.glibc import Glibc

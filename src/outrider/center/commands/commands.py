@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from outrider.center.blobs import Blobs
+from outrider.center.blobs.contract import Blobs
 from outrider.center.commands.accept import AcceptCommands
 from outrider.center.commands.delivery import Delivery
 from outrider.center.commands.expiry import Expiry, Resending

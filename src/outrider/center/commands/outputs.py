@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from outrider.center.blobs import Blobs
+from outrider.center.blobs.contract import Blobs
 from outrider.center.commands import rows, steps
 from outrider.center.store.connection import Connection
 from outrider.center.store.engine import Store

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from outrider.center.blobs import Blobs
+from outrider.center.blobs.contract import Blobs
 from outrider.center.bundles.newer import Newer, newer_for
 from outrider.center.fleet import keys, rows, targets, writes
 from outrider.center.fleet.approval import approval_of

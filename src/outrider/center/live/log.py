@@ -14,7 +14,7 @@ from outrider.kit import logs
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
 
-    from outrider.center.bus import Bus
+    from outrider.center.bus.contract import Bus
     from outrider.center.store.engine import Store
     from outrider.center.store.events import Event
     from outrider.kit.clock import Clock

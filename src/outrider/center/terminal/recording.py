@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator
 from enum import StrEnum
 from typing import Final
 
-from outrider.center.blobs import BlobMissing, Blobs
+from outrider.center.blobs.contract import BlobMissing, Blobs
 from outrider.center.terminal.asciicast import Asciicast
 from outrider.kit.clock import Clock
 

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from outrider.center.blobs import BlobMissing, Blobs
+from outrider.center.blobs.contract import BlobMissing, Blobs
 from outrider.center.http.callers import Caller
 from outrider.center.http.event_streams import EventStreams
 from outrider.center.http.upgrades import Serve, Socket

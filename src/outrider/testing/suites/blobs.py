@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from outrider.center.blobs import BlobKeyRefused, BlobMissing, Blobs
+from outrider.center.blobs.contract import BlobKeyRefused, BlobMissing, Blobs
 
 CHUNK = b"0123456789abcdef" * 4096
 

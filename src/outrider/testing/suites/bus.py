@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from outrider.center.bus import MAX_PAYLOAD, Bus, Subscription
+from outrider.center.bus.contract import MAX_PAYLOAD, Bus
+from outrider.center.bus.subscribers import Subscription
 
 Ends = tuple[Bus, Bus]
 """Where a hint is published and where it is awaited; both may be the same."""

@@ -15,7 +15,8 @@ from outrider.center.backup import tables
 from outrider.center.backup.errors import BackupRefused
 from outrider.center.backup.restore import MARKER, Restored, restore
 from outrider.center.backup.take import Taken, take
-from outrider.center.blobs import BlobMissing, open_blobs
+from outrider.center.blobs.contract import BlobMissing
+from outrider.center.blobs.opening import open_blobs
 from outrider.center.settings import CenterSettings
 from outrider.center.store.database import StoreUnusable
 from outrider.center.store.engine import Store, open_database, open_store

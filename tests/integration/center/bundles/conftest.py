@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from outrider.center.blobs import open_blobs
+from outrider.center.blobs.opening import open_blobs
 from outrider.center.store.engine import open_store
 from outrider.testing.clock import TurnedClock
 from tests.integration.center.bundles.shelf import Shelf

@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from outrider.center.blobs import Blob, Blobs, BlobsUnavailable
+from outrider.center.blobs.contract import Blob, Blobs, BlobsUnavailable
 from outrider.center.bundles.installed import Content
 from outrider.center.bundles.kept import KeptBundles
 from outrider.center.bundles.packing import pack

@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from outrider.center.blobs import BlobsUnavailable
+from outrider.center.blobs.contract import BlobsUnavailable
 from outrider.center.bundles.errors import BundleInUse
 from outrider.center.bundles.kept import OWN_KEPT
 from outrider.center.bundles.packing import Packed, pack

@@ -11,7 +11,7 @@ from typing import Any, Final
 import pytest
 
 from outrider import __version__
-from outrider.center.blobs import open_blobs
+from outrider.center.blobs.opening import open_blobs
 from outrider.center.bundles.installed import Content
 from outrider.center.bundles.kept import KeptBundles
 from outrider.center.bundles.packing import pack

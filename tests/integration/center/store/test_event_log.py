@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import delete
 
-from outrider.center.bus import LocalBus
+from outrider.center.bus.local import LocalBus
 from outrider.center.live.log import EventLog, Missed
 from outrider.center.store import events as event_rows
 from outrider.center.store.engine import Store, open_store

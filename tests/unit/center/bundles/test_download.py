@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from outrider.center.blobs import BlobsUnavailable
+from outrider.center.blobs.contract import BlobsUnavailable
 from outrider.center.bundles.download import BundleDownload, Read
 from outrider.center.bundles.service import Offer
 from outrider.center.http.downloads import Exchange

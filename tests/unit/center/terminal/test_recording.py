@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from outrider.center.blobs import Blobs, open_blobs
+from outrider.center.blobs.contract import Blobs
+from outrider.center.blobs.opening import open_blobs
 from outrider.center.terminal.recording import (
     MAX_RECORDED,
     Recording,

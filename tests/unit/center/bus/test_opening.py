@@ -6,7 +6,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from outrider.center.bus import BusUrlRefused, LocalBus, PostgresBus, open_bus
+from outrider.center.bus.contract import BusUrlRefused
+from outrider.center.bus.local import LocalBus
+from outrider.center.bus.opening import open_bus
+from outrider.center.bus.postgres import PostgresBus
 from outrider.testing.clock import TurnedClock
 from outrider.testing.suites.bus import BusSuite, Ends
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 import asyncpg
 import pytest
 
-from outrider.center.bus import PostgresBus
+from outrider.center.bus.postgres import PostgresBus
 from outrider.kit.clock import SystemClock
 from outrider.testing.clock import TurnedClock
 from outrider.testing.suites.bus import PATIENCE, BusSuite, Ends, next_of

@@ -1,14 +1,26 @@
 """Blobs in a real folder, and the settings that name a store."""
 
+import asyncio
+import os
 import stat
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import obstore
 import pytest
+from obstore.store import MemoryStore
 
-from outrider.center.blobs import Blobs, BlobsUnavailable, BlobsUrlRefused, open_blobs
+from outrider.center.blobs.contract import BlobMissing, Blobs, BlobsUnavailable, BlobsUrlRefused
+from outrider.center.blobs.opening import open_blobs
 from outrider.testing.suites.blobs import BlobsSuite, chunks, cut_after, read
 from tests.integration.center.s3 import ImitatedS3, listening
+
+
+@pytest.fixture(scope="module", autouse=True)
+def object_store_runtime() -> None:
+    """Start the object store's threads, which stay for good, before any test counts what it leaves behind."""
+    obstore.put(MemoryStore(), "started", b"")
 
 
 class TestFolder(BlobsSuite):
@@ -76,6 +88,49 @@ async def test_nothing_of_a_cut_put_stays_on_the_disk(tmp_path: Path) -> None:
     with pytest.raises(ConnectionResetError):
         await blobs.put("cut", cut_after(300))
     assert list((tmp_path / "blobs").iterdir()) == []
+
+
+async def test_what_a_dead_center_left_staged_goes(tmp_path: Path) -> None:
+    """A half blob of a process that was killed is no key, and goes a week later; what is under way stays."""
+    blobs = open_blobs(None, home=tmp_path)
+    left, under_way = tmp_path / "blobs" / "#left", tmp_path / "blobs" / "#under-way"
+    for staged in (left, under_way):
+        staged.write_bytes(b"half")
+    weeks_ago = time.time() - 14 * 86_400
+    os.utime(left, (weeks_ago, weeks_ago))
+    assert [key async for key in blobs.list("")] == []
+    open_blobs(None, home=tmp_path)
+    assert list((tmp_path / "blobs").iterdir()) == [under_way]
+
+
+async def test_puts_and_deletes_beside_each_other_lose_nothing(tmp_path: Path) -> None:
+    """A folder goes with its last blob while the next is put there: each put is kept all the same."""
+    blobs = open_blobs(None, home=tmp_path)
+    for turn in range(50):
+        await blobs.put("runs/old", b"old")
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(blobs.delete("runs/old"))
+            tasks.create_task(blobs.put("runs/new", b"%d" % turn))
+        assert await read(blobs, "runs/new") == b"%d" % turn
+        await blobs.delete("runs/new")
+
+
+async def test_what_is_no_plain_file_is_no_blob(tmp_path: Path) -> None:
+    """A link out of the folder, a pipe and a folder are not read, listed or waited for."""
+    blobs = open_blobs(None, home=tmp_path)
+    (tmp_path / "secret").write_bytes(b"secret")
+    (tmp_path / "blobs" / "link").symlink_to(tmp_path / "secret")
+    os.mkfifo(tmp_path / "blobs" / "pipe")
+    await blobs.put("folder/key", b"x")
+    for key in ("pipe", "folder", "folder/key/below"):
+        with pytest.raises(BlobMissing):
+            await read(blobs, key)
+        with pytest.raises(BlobMissing):
+            await blobs.size(key)
+        await blobs.delete(f"{key}/none")
+    with pytest.raises(BlobsUnavailable, match="can't read blob link"):
+        await read(blobs, "link")
+    assert [key async for key in blobs.list("")] == ["folder/key"]
 
 
 async def test_empty_folders_go_with_their_last_blob(tmp_path: Path) -> None:

@@ -1,41 +1,31 @@
-"""The bus: hints between the parts of a center and between its replicas.
-
-A hint says "look here", never "this happened": it may be lost, come twice or late, and the database stays the
-one truth. So nothing here waits, retries or keeps hints for anybody.
-
-A topic is words divided by dots; its first word is its group (`link.agent_x` is of the group `link`).
-"""
+"""A bus between processes, on PostgreSQL's LISTEN and NOTIFY."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
 import itertools
-import re
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Protocol
 
 import asyncpg
 
+from outrider.center.bus.contract import BUFFER, check_hint
+from outrider.center.bus.subscribers import Subscribers
 from outrider.kit import logs
 from outrider.kit.backoff import Backoff
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
+    from outrider.center.bus.subscribers import Subscription
     from outrider.kit.clock import Clock
     from outrider.kit.supervise import Ready
 
-MAX_PAYLOAD = 7 * 1024
-"""Bytes in one hint."""
-
 log = logs.get(__name__)
 
-_TOPIC = re.compile(r"[A-Za-z0-9_-]{1,40}(?:\.[A-Za-z0-9_-]{1,80}){0,3}", re.ASCII)
-_BUFFER = 256
 _OUTBOX = 1024
 _BATCH = 128
 # PostgreSQL takes messages under 8000 bytes; the head of ours (number, part, topic) has at most 320.
@@ -66,105 +56,6 @@ class _Connection(Protocol):
     def terminate(self) -> None: ...
 
 
-class BusUrlRefused(ValueError):
-    """The setting for the bus is malformed or names a bus that is not supported."""
-
-
-class Subscription(AsyncIterator[bytes]):
-    """The hints of one topic, oldest first. When its reader is slow, the oldest are dropped and counted."""
-
-    def __init__(self, buffer: int) -> None:
-        """Keep at most `buffer` hints."""
-        self.dropped = 0
-        self._waiting: deque[bytes] = deque()
-        self._buffer = buffer
-        self._closed = False
-        self._changed = asyncio.Event()
-
-    def offer(self, payload: bytes) -> None:
-        """Add a hint; never waits."""
-        if len(self._waiting) == self._buffer:
-            self._waiting.popleft()
-            self.dropped += 1
-        self._waiting.append(payload)
-        self._changed.set()
-
-    def close(self) -> None:
-        """End the iteration once what waits has been read."""
-        self._closed = True
-        self._changed.set()
-
-    async def __anext__(self) -> bytes:
-        """The next hint; ends when the bus is closed."""
-        while not self._waiting:
-            if self._closed:
-                raise StopAsyncIteration
-            self._changed.clear()
-            await self._changed.wait()
-        return self._waiting.popleft()
-
-
-class Bus(Protocol):
-    """Carries hints. It is a service: it works while it is served."""
-
-    @property
-    def name(self) -> str:
-        """What the service is called in the tree."""
-        ...
-
-    async def serve(self, ready: Ready) -> None:
-        """Carry hints until cancelled or closed."""
-        ...
-
-    async def publish(self, topic: str, payload: bytes) -> None:
-        """Send a hint to whoever subscribes to the topic now; never waits for anybody, and may lose it.
-
-        Raises ValueError for a malformed topic or a payload over MAX_PAYLOAD.
-        """
-        ...
-
-    def subscribe(self, topic: str, *, buffer: int = _BUFFER) -> AbstractAsyncContextManager[Subscription]:
-        """Hints published to the topic inside the block. Raises ValueError for a malformed topic."""
-        ...
-
-    async def close(self) -> None:
-        """End every subscription and the service."""
-        ...
-
-
-class LocalBus:
-    """A bus inside one process."""
-
-    name = "bus"
-
-    def __init__(self) -> None:
-        """Start with no subscribers."""
-        self._subscribers = _Subscribers()
-        self._closed = asyncio.Event()
-
-    async def serve(self, ready: Ready) -> None:
-        """Wait for the end: a local bus has no work of its own."""
-        ready()
-        await self._closed.wait()
-
-    async def publish(self, topic: str, payload: bytes) -> None:
-        """Send a hint to this process's subscribers."""
-        _check(topic, payload)
-        self._subscribers.deliver(topic, payload)
-
-    @asynccontextmanager
-    async def subscribe(self, topic: str, *, buffer: int = _BUFFER) -> AsyncIterator[Subscription]:
-        """Hints published to the topic inside the block."""
-        _check(topic)
-        with self._subscribers.joined(topic, buffer) as subscription:
-            yield subscription
-
-    async def close(self) -> None:
-        """End every subscription and the service."""
-        self._closed.set()
-        self._subscribers.close()
-
-
 class PostgresBus:
     """A bus between processes, on LISTEN and NOTIFY of the database they share.
 
@@ -179,7 +70,7 @@ class PostgresBus:
         self._url = url
         self._clock = clock
         self._rng = rng
-        self._subscribers = _Subscribers()
+        self._subscribers = Subscribers()
         self._listening: dict[str, asyncio.Event] | None = None
         self._outbox: deque[tuple[str, str]] = deque(maxlen=_OUTBOX)
         self._numbers = itertools.count()
@@ -201,7 +92,7 @@ class PostgresBus:
 
     async def publish(self, topic: str, payload: bytes) -> None:
         """Send a hint to this process's subscribers at once, to others with the next batch."""
-        _check(topic, payload)
+        check_hint(topic, payload)
         self._subscribers.deliver(topic, payload)
         # A hint is worth nothing once it is old: none is kept while nobody is connected.
         if self._listening is not None:
@@ -211,9 +102,9 @@ class PostgresBus:
             self._work.set()
 
     @asynccontextmanager
-    async def subscribe(self, topic: str, *, buffer: int = _BUFFER) -> AsyncIterator[Subscription]:
+    async def subscribe(self, topic: str, *, buffer: int = BUFFER) -> AsyncIterator[Subscription]:
         """Hints published to the topic inside the block, by any process once the block is entered."""
-        _check(topic)
+        check_hint(topic)
         with self._subscribers.joined(topic, buffer) as subscription:
             await self._listen(_channel(topic))
             yield subscription
@@ -238,7 +129,7 @@ class PostgresBus:
             command_timeout=_ANSWER_SECONDS,
             server_settings={"application_name": "outrider bus"},
         )
-        self._listening = {channel: asyncio.Event() for channel in self._subscribers.channels()}
+        self._listening = {_channel(topic): asyncio.Event() for topic in self._subscribers.topics()}
         try:
             connection.add_termination_listener(lambda _: self._work.set())
             receive = _Receiver(connection.get_server_pid(), self._subscribers.deliver)
@@ -275,56 +166,6 @@ class PostgresBus:
             await self._clock.wait_for(self._work.wait(), _QUIET_SECONDS)
         except TimeoutError:
             await connection.execute("SELECT 1")
-
-
-def open_bus(url: str | None, database_url: str, *, clock: Clock, rng: random.Random) -> Bus:
-    """The bus behind a setting: `local:`, or `postgresql://...` for PostgreSQL's LISTEN and NOTIFY.
-
-    None chooses by the store: PostgreSQL's when the store is PostgreSQL, else a local one. Raises
-    BusUrlRefused, naming what is supported.
-    """
-    chosen = url or (database_url if _is_postgres(database_url) else "local:")
-    if chosen == "local:":
-        return LocalBus()
-    if _is_postgres(chosen):
-        return PostgresBus(chosen, clock=clock, rng=rng)
-    # The rest of the address may hold a password.
-    scheme = chosen.partition(":")[0]
-    raise BusUrlRefused(f"the bus can't be {scheme!r}: local: and postgresql://... are supported")
-
-
-class _Subscribers:
-    """This process's subscriptions, by topic."""
-
-    def __init__(self) -> None:
-        self._by_topic: dict[str, set[Subscription]] = {}
-        self._closed = False
-
-    @contextmanager
-    def joined(self, topic: str, buffer: int) -> Iterator[Subscription]:
-        subscription = Subscription(buffer)
-        if self._closed:
-            subscription.close()
-        self._by_topic.setdefault(topic, set()).add(subscription)
-        try:
-            yield subscription
-        finally:
-            self._by_topic[topic].discard(subscription)
-            if not self._by_topic[topic]:
-                del self._by_topic[topic]
-
-    def deliver(self, topic: str, payload: bytes) -> None:
-        for subscription in self._by_topic.get(topic, ()):
-            subscription.offer(payload)
-
-    def channels(self) -> set[str]:
-        return {_channel(topic) for topic in self._by_topic}
-
-    def close(self) -> None:
-        self._closed = True
-        for subscriptions in self._by_topic.values():
-            for subscription in subscriptions:
-                subscription.close()
 
 
 class _Receiver:
@@ -370,19 +211,8 @@ def _encode(number: int, topic: str, payload: bytes) -> Sequence[str]:
     return [f"{number} first {topic} {text[:_MESSAGE_TEXT]}", f"{number} last {topic} {text[_MESSAGE_TEXT:]}"]
 
 
-def _check(topic: str, payload: bytes = b"") -> None:
-    if not _TOPIC.fullmatch(topic):
-        raise ValueError(f"{topic!r} is no topic: up to four words of A-Z a-z 0-9 _ - divided by dots")
-    if len(payload) > MAX_PAYLOAD:
-        raise ValueError(f"a hint has at most {MAX_PAYLOAD} bytes, this one {len(payload)}")
-
-
 def _channel(topic: str) -> str:
     return "outrider_" + topic.partition(".")[0]
-
-
-def _is_postgres(url: str) -> bool:
-    return url.partition("://")[0].partition("+")[0] in {"postgresql", "postgres"}
 
 
 def _plain_url(url: str) -> str:
