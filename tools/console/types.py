@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from outrider.center.app import Center
-from outrider.center.blobs import open_blobs
+from outrider.center.blobs.opening import open_blobs
 from outrider.center.security.sealing import Sealer, load_master_key
 from outrider.center.settings import CenterSettings
 from outrider.center.standing import Standing
