@@ -1,9 +1,11 @@
-// Before the first paint: a chosen theme must not flash the other one.
+// Before the first paint the page says which theme it has: so none flashes, and each theme's colours stand once.
 (() => {
+  let theme = null;
   try {
-    const theme = localStorage.getItem("outrider.theme");
-    if (theme === "dark" || theme === "light") document.documentElement.dataset.theme = theme;
+    theme = localStorage.getItem("outrider.theme");
   } catch {
     // A browser that keeps nothing follows the system.
   }
+  if (theme !== "dark" && theme !== "light") theme = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+  document.documentElement.dataset.theme = theme;
 })();

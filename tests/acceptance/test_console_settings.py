@@ -29,6 +29,12 @@ async def test_the_browser_is_set_and_the_center_told_of(fleet: Fleet, browser: 
         await page.reload()
         await expect(page.locator("main time").first).to_have_text(re.compile(r"^\d{4}-\d\d-\d\d .* UTC$"))
         await expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+        await page.get_by_role("tab", name="As the system").click()
+        await expect(page.locator("html")).to_have_attribute("data-theme", "light")
+        await page.emulate_media(color_scheme="dark")
+        await expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+        await page.reload()
+        await expect(page.locator("html")).to_have_attribute("data-theme", "dark")
         await page.get_by_role("tab", name="How long ago").click()
         await expect(page.locator("main time").first).to_have_text("1 h ago")
     async with person(browser, fleet) as admin:

@@ -43,10 +43,8 @@ const DARK: ITheme = {
 export function colours(): ITheme {
   const style = getComputedStyle(document.documentElement);
   const of = (token: string): string => style.getPropertyValue(token).trim();
-  const chosen = document.documentElement.dataset["theme"];
-  const dark = chosen === "dark" || (chosen !== "light" && matchMedia("(prefers-color-scheme: dark)").matches);
   return {
-    ...(dark ? DARK : LIGHT),
+    ...(document.documentElement.dataset["theme"] === "dark" ? DARK : LIGHT),
     background: of("--sunken"),
     foreground: of("--text"),
     cursor: of("--accent"),
