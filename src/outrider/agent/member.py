@@ -44,6 +44,7 @@ from outrider.agent.stillness import Stillness
 from outrider.agent.storage import Storage
 from outrider.agent.streams.late import LateStream
 from outrider.agent.streams.logs import LogStream
+from outrider.agent.streams.looks import LookStream
 from outrider.agent.streams.terminal import TerminalStream
 from outrider.agent.tags import AgentTags
 from outrider.agent.task_queue import TaskQueue
@@ -65,7 +66,7 @@ from outrider.engines.telemetry.machine import boot_id, machine_digest
 from outrider.kit import logs
 from outrider.kit.clock import Clock
 from outrider.kit.supervise import Ready, Supervisor
-from outrider.protocol import file_stream, terminal_stream
+from outrider.protocol import file_stream, look_stream, terminal_stream
 
 log = logs.get(__name__)
 
@@ -202,6 +203,10 @@ async def _member_tree(
             file_stream.KIND: LateStream(files, ability=file_stream.KIND, window=file_stream.WINDOW),
             "logs": LogStream(policy, ground.journal, clock),
             terminal_stream.KIND: TerminalStream(terminals, policy, runs_as=host.runs_as),
+            **{
+                kind: LookStream(kind, engine.look, policy, runs_as=host.runs_as)
+                for kind in look_stream.KINDS
+            },
         },
         policy=policy,
         clock=clock,

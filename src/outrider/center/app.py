@@ -79,6 +79,8 @@ from outrider.center.live.log import EventLog
 from outrider.center.live.routes import router as live_routes
 from outrider.center.logs.routes import router as log_routes
 from outrider.center.logs.service import LogService
+from outrider.center.looks.routes import router as look_routes
+from outrider.center.looks.service import LookService
 from outrider.center.microservices.routes import router as microservice_routes
 from outrider.center.microservices.service import MicroserviceService
 from outrider.center.microservices.telling import ConfigTelling
@@ -180,6 +182,7 @@ class Center:
             self.lanes,
             Spool(settings.home.expanduser() / "uploads", settings.uploads_bytes),
         )
+        self.looks = LookService(self.host_streams, clock)
         self.logs = LogService(store, self.host_streams, self.hub, Approved(store), clock)
         self.terminals = TerminalService(
             store,
@@ -321,6 +324,7 @@ class Center:
             "event_log": self.event_log,
             "event_streams": self.event_streams,
             "logs": self.logs,
+            "looks": self.looks,
         }
         rooms = [
             access_routes(),
@@ -340,6 +344,7 @@ class Center:
             file_routes(),
             live_routes(),
             log_routes(),
+            look_routes(),
             terminal_routes(),
             audit_routes(),
             telemetry_routes(),

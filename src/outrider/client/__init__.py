@@ -78,6 +78,7 @@ from outrider.client.faults import (
 from outrider.client.files import Download, FileInfo, Uploaded
 from outrider.client.groups import Group, GroupMember, GroupProfile, Profile, ProfileParameter
 from outrider.client.logs import LogAway, LogBack, LogGap, LogLine, LogNotice, LogStep
+from outrider.client.looks import HostProcess, HostProcesses, HostService, HostServices
 from outrider.client.microservices import Microservice, MicroserviceConfig
 from outrider.client.schedules import Firing, Schedule
 from outrider.client.telemetry import MetricsAway, MetricsHistory, MetricsMissed, MetricsStep
@@ -131,6 +132,10 @@ __all__ = [
     "Group",
     "GroupMember",
     "GroupProfile",
+    "HostProcess",
+    "HostProcesses",
+    "HostService",
+    "HostServices",
     "LogAway",
     "LogBack",
     "LogGap",

@@ -21,6 +21,7 @@ from outrider.client.files import Files
 from outrider.client.fleet import Fleet
 from outrider.client.groups import Groups
 from outrider.client.logs import Logs
+from outrider.client.looks import Looks
 from outrider.client.microservices import Microservices
 from outrider.client.schedules import Schedules
 from outrider.client.telemetry import Telemetry
@@ -46,6 +47,7 @@ class AsyncCenter(
     Schedules,
     Alerts,
     Logs,
+    Looks,
     Files,
     Telemetry,
     Terminals,

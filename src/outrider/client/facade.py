@@ -18,6 +18,7 @@ from outrider.client.waiting.files import WaitingFiles
 from outrider.client.waiting.fleet import WaitingFleet
 from outrider.client.waiting.groups import WaitingGroups
 from outrider.client.waiting.logs import WaitingLogs
+from outrider.client.waiting.looks import WaitingLooks
 from outrider.client.waiting.microservices import WaitingMicroservices
 from outrider.client.waiting.schedules import WaitingSchedules
 from outrider.client.waiting.telemetry import WaitingTelemetry
@@ -43,6 +44,7 @@ class Center(
     WaitingSchedules,
     WaitingAlerts,
     WaitingLogs,
+    WaitingLooks,
     WaitingFiles,
     WaitingTelemetry,
     WaitingTerminals,

@@ -43,6 +43,7 @@ from outrider.testing.api_deployments import FakeDeployments
 from outrider.testing.api_dispatches import FakeDispatches
 from outrider.testing.api_files import FakeFiles
 from outrider.testing.api_logs import FakeLogs
+from outrider.testing.api_looks import FakeLooks
 from outrider.testing.api_telemetry import FakeTelemetry
 from outrider.testing.api_terminals import FakeTerminals
 
@@ -81,6 +82,7 @@ class FakeApi:
         self.alerts = FakeAlerts()
         self.files = FakeFiles(self.agents)
         self.logs = FakeLogs(self.agents)
+        self.looks = FakeLooks(self.agents)
         self.deployments = FakeDeployments()
         self.terminals = FakeTerminals(self.agents)
         self.telemetry = FakeTelemetry(self.agents)
@@ -209,6 +211,7 @@ class FakeApi:
             *self.alerts.routes(),
             *self.files.routes(),
             *self.logs.routes(),
+            *self.looks.routes(),
             *self.terminals.routes(),
             *self.telemetry.routes(),
         ]

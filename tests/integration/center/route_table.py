@@ -64,6 +64,8 @@ ROUTES: Final[dict[tuple[str, str], Role | str]] = {
     ("GET", "/api/agents/{agent_id}/files/list"): Role.OPERATOR,
     ("GET", "/api/agents/{agent_id}/files/stat"): Role.OPERATOR,
     ("GET", "/api/agents/{agent_id}/stream/logs"): Role.OPERATOR,
+    ("GET", "/api/agents/{agent_id}/processes"): Role.OPERATOR,
+    ("GET", "/api/agents/{agent_id}/services"): Role.OPERATOR,
     ("GET", "/api/agents/{agent_id}/metrics"): Role.VIEWER,
     ("GET", "/api/agents/{agent_id}/stream/metrics"): Role.VIEWER,
     ("GET", "/api/agents/{agent_id}/microservices"): Role.VIEWER,

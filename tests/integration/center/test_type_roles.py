@@ -65,4 +65,4 @@ async def test_the_types_are_described(api: Api) -> None:
     assert set(listed) == set(REGISTRY)
     assert {name for name, each in listed.items() if each["role"] == Role.ADMIN} == {"reboot", "update_agent"}
     kinds = listed["service"]["params"]["$defs"]["ServiceParams"]["properties"]
-    assert kinds["action"]["enum"] == ["restart", "start", "status", "stop"]
+    assert kinds["action"]["enum"] == ["disable", "enable", "restart", "start", "status", "stop"]

@@ -1,6 +1,7 @@
 """The two centers that the suite of the API is held against: the fake one and the real one."""
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,15 +12,18 @@ from outrider.agent.lane import LaneDoor
 from outrider.agent.policy import PolicyFile
 from outrider.agent.streams.files import FileStream
 from outrider.agent.streams.logs import LogStream
+from outrider.agent.streams.looks import LookStream
 from outrider.agent.streams.metrics import MetricsStream
 from outrider.agent.streams.terminal import TerminalStream
 from outrider.agent.terminals import Terminals
 from outrider.domain.command_states import CommandState
 from outrider.domain.telemetry.snapshot import Snapshot
+from outrider.engines.commands.engine import CommandEngine
 from outrider.engines.files.unfinished import Unfinished
 from outrider.engines.logs.journalctl import Journal
 from outrider.kit.clock import SystemClock
 from outrider.kit.tasks import Tasks
+from outrider.protocol.look_stream import KINDS
 from outrider.protocol.messages import OutputEnd, Started
 from outrider.testing.api import PASSWORD as FAKE_PASSWORD
 from outrider.testing.api import TOKEN, FakeApi
@@ -30,6 +34,7 @@ from tests.fixtures.center import PASSWORD, RunningCenter
 from tests.fixtures.links import TestAgent, TestLink, enrol
 from tests.fixtures.readings import ReadingHost, reading_host
 from tests.fixtures.serving import serving
+from tests.fixtures.systemctl import Systemctl
 
 _NAMES = iter(range(1, 1_000_000))
 
@@ -60,6 +65,14 @@ class FakeHost:
         """Give a log that is kept in memory."""
         path = "/var/log/app.log"
         yield FakeFile(path, self._api.logs.add(self.agent_id, path))
+
+    @asynccontextmanager
+    async def looks(self) -> AsyncIterator[int]:
+        """Give a process and a service that are made up."""
+        self._api.looks.run(self.agent_id, 4711, "nginx", cpu_percent=12.5)
+        self._api.looks.run(self.agent_id, 1, "init", ppid=0)
+        self._api.looks.install(self.agent_id, "nginx.service", description="A web server")
+        yield 4711
 
     @asynccontextmanager
     async def terminals(self) -> AsyncIterator[None]:
@@ -154,6 +167,25 @@ class RealHost:
             kinds = {"logs": LogStream(policy, Journal(folder), SystemClock())}
             async with serving(self._api, self._agent, self._link, kinds, policy):
                 yield RealFile(Path(folder) / "app.log")
+
+    @asynccontextmanager
+    async def looks(self) -> AsyncIterator[int]:
+        """Let the agent's own part look at this machine; the host answers nothing else meanwhile."""
+        with TemporaryDirectory() as name:
+            folder = Path(name)
+            systemd = Systemctl(folder)
+            systemd.unit("nginx.service", Description="A web server")
+            policy = PolicyFile(folder / "policy.toml")
+            engine = CommandEngine(
+                folder / "scratch",
+                SystemClock(),
+                agent_version="1.2.3",
+                base_environment={"PATH": systemd.path},
+                root=systemd.root,
+            )
+            kinds = {kind: LookStream(kind, engine.look, policy, runs_as="root") for kind in KINDS}
+            async with serving(self._api, self._agent, self._link, kinds, policy):
+                yield os.getpid()
 
     @asynccontextmanager
     async def terminals(self) -> AsyncIterator[None]:

@@ -69,7 +69,7 @@ REGISTRY: Final[dict[str, CommandType]] = {
             name="service",
             params=ServiceParams,
             role=Role.OPERATOR,
-            summary="Start, stop or restart a service, or ask how it is.",
+            summary="Start, stop, restart, enable or disable a service, or ask how it is.",
         ),
         CommandType(
             name="services",

@@ -1,4 +1,4 @@
-"""`service`: start, stop or restart a service of the host, or ask how it is."""
+"""`service`: start, stop, restart, enable or disable a service of the host, or ask how it is."""
 
 import re
 from typing import Annotated, Final, Literal
@@ -8,7 +8,10 @@ from msgspec import Meta
 
 from outrider.domain.command_types.faults import ParamFault
 
-Action = Literal["status", "start", "stop", "restart"]
+Action = Literal["status", "start", "stop", "restart", "enable", "disable"]
+
+STARTING: Final = frozenset({"start", "restart", "enable"})
+"""Actions after which the service runs, now or when the host begins."""
 
 MAX_TIMEOUT: Final = 3600.0
 _NAME: Final = re.compile(r"[A-Za-z0-9_@][A-Za-z0-9_.:@\\-]*")
@@ -57,7 +60,11 @@ class ServiceParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         ),
     ]
     action: Annotated[
-        Action, Meta(description="What to do; `status` changes nothing. All answer how it is then.")
+        Action,
+        Meta(
+            description="What to do; `enable` and `disable` say whether it begins with the host, and start or"
+            " stop nothing; `status` changes nothing. All answer how it is then."
+        ),
     ] = "status"
     timeout: Annotated[
         float,
@@ -67,7 +74,7 @@ class ServiceParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     def __post_init__(self) -> None:
         """Check the name. Raises ParamFault."""
         unit = unit_of(self.name)
-        if self.action in ("start", "restart") and unit in HOST_ENDING:
+        if self.action in STARTING and unit in HOST_ENDING:
             raise ParamFault("name", f"{unit} takes the host away; use the command type reboot to reboot it")
 
 

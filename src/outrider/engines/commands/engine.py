@@ -14,6 +14,8 @@ from outrider.engines.commands.capture import Capture
 from outrider.engines.commands.cgroups import TaskCgroups
 from outrider.engines.commands.execution import Execution, ProcessExecution
 from outrider.engines.commands.handover import ProcessHandover
+from outrider.engines.commands.listing import Listed
+from outrider.engines.commands.looks import look
 from outrider.engines.commands.script_folder import sweep_scripts
 from outrider.engines.commands.surroundings import Surroundings
 from outrider.engines.commands.types import (
@@ -99,6 +101,17 @@ class CommandEngine:
             command_id=command_id, params=parsed, capture=capture, surroundings=self._surroundings
         )
         return BEGIN[type](assignment)
+
+    async def look(
+        self,
+        type: str,  # noqa: A002 - the wire's word
+        params: Mapping[str, Any],
+    ) -> Listed:
+        """Answer what a command of a type that only looks would answer, and keep nothing of it.
+
+        Raises UnknownType, BadParams, and Conflict where this host can't be looked at like that.
+        """
+        return await look(type, params, self._surroundings)
 
     def take_over(self, handover: ProcessHandover, capture: Capture) -> ProcessExecution:
         """Go on with a command that the image before this one has handed over."""

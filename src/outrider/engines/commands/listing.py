@@ -1,6 +1,7 @@
 """Answers that are lists: JSON that stays whole, however long the list is."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -13,14 +14,29 @@ MAX_LISTING: Final = HEAD_BYTES + TAIL_BYTES
 _encode = msgspec.json.Encoder().encode
 
 
-def listing(facts: Mapping[str, object], name: str, rows: Sequence[msgspec.Struct]) -> bytes:
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What a question about the host has found: `facts`, and `rows` that go by `name`."""
+
+    facts: Mapping[str, object]
+    name: str
+    rows: Sequence[msgspec.Struct]
+
+    def told(self, most: int = MAX_LISTING) -> bytes:
+        """Return it as a `listing`."""
+        return listing(self.facts, self.name, self.rows, most)
+
+
+def listing(
+    facts: Mapping[str, object], name: str, rows: Sequence[msgspec.Struct], most: int = MAX_LISTING
+) -> bytes:
     """Return one JSON object: `facts`, how many rows are `left_out`, and under `name` a row on each line.
 
-    Rows that would make it longer than what is kept of an output are left out, the last ones first.
+    Rows that would make it longer than `most` bytes are left out, the last ones first.
     """
     lines: list[bytes] = []
     # The frame is measured with the longest number of rows that can be left out.
-    room = MAX_LISTING - len(_frame(facts, name, len(rows), []))
+    room = most - len(_frame(facts, name, len(rows), []))
     for row in rows:
         line = _encode(row)
         room -= len(line) + 2

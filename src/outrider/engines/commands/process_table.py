@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import msgspec
+from outrider.domain.looks import Process
 
 PROC: Final = Path("/proc")
 MAX_COMMAND: Final = 1000
@@ -32,25 +32,6 @@ _STATES: Final = {
     "I": "idle",
 }
 _NO_HIDING: Final = frozenset({"0", "off"})
-
-
-class Process(msgspec.Struct, frozen=True, kw_only=True):
-    """One process. `pid` and `start_ticks` (clock ticks since boot) together name it for good.
-
-    `cpu_percent` is of one processor, so that 400 means four of them; `started` is unix seconds. `state` is
-    running, sleeping, waiting (for a disk), stopped, traced, zombie, idle, or the kernel's letter.
-    """
-
-    pid: int
-    ppid: int
-    user: str
-    name: str
-    command: str
-    state: str
-    cpu_percent: float
-    rss_bytes: int
-    started: float
-    start_ticks: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
+from outrider.domain.looks import Service
 from outrider.engines.commands.steps import CannotDo, Ran, Steps
 
 _BOOTED: Final = "run/systemd/system"
@@ -35,28 +34,6 @@ _PROPERTIES: Final = (
 _NOT_COUNTED: Final = 2**64 - 1
 _ALIAS: Final = "alias"
 _MICROSECONDS: Final = 1e6
-
-
-class Service(msgspec.Struct, frozen=True, kw_only=True):
-    """A unit in systemd's own words.
-
-    `load` is loaded, not-found, masked, error, or unloaded for one that only lies on disk. `active` is
-    active, reloading, inactive, failed, activating or deactivating, and `since` (unix seconds) when that last
-    changed. `enabled` is whether it begins with the host. None is what systemd does not tell.
-    """
-
-    name: str
-    description: str
-    load: str
-    active: str
-    sub: str
-    enabled: str
-    pid: int | None = None
-    memory_bytes: int | None = None
-    restarts: int | None = None
-    result: str = ""
-    exit_status: int | None = None
-    since: float | None = None
 
 
 def booted(root: Path = _ROOT) -> bool:

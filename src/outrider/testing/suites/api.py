@@ -54,6 +54,10 @@ class Host(Protocol):
         """A log file of the host, for the block."""
         ...
 
+    def looks(self) -> AbstractAsyncContextManager[int]:
+        """Let it be looked at for the block: a process of this id runs, and a service is `nginx.service`."""
+        ...
+
     def terminals(self) -> AbstractAsyncContextManager[None]:
         """Let terminals be opened on the host, for the block."""
         ...
@@ -394,6 +398,28 @@ class ApiSuite:
                 await anext(center.logs(host.agent_id, path=file.path + ".nowhere"))
             with pytest.raises(NotFound):
                 await anext(center.logs("agent_00000000000000000000", path=file.path))
+
+    async def test_looks(self, site: Site) -> None:
+        """What runs on a host and its services, as asked for; a host nobody knows has none."""
+        async with (
+            site.host(_name("web")) as host,
+            host.looks() as pid,
+            AsyncCenter(site.url, token=site.token) as center,
+        ):
+            found = await center.processes(host.agent_id, sort="pid", limit=10_000, sample=0.0)
+            assert [each.pid for each in found.processes] == sorted(each.pid for each in found.processes)
+            (own,) = (each for each in found.processes if each.pid == pid)
+            assert own.start_ticks > 0
+            assert (found.count, found.left_out) == (len(found.processes), 0)
+            first = await center.processes(host.agent_id, limit=1, match=own.name.upper(), sample=0.0)
+            assert len(first.processes) == 1 <= first.count
+            services = await center.services(host.agent_id, state="active", match="NGINX")
+            assert [(each.name, each.active) for each in services.services] == [("nginx.service", "active")]
+            assert (await center.services(host.agent_id, state="failed")).services == []
+            with pytest.raises(NotFound):
+                await center.processes("agent_00000000000000000000")
+            with pytest.raises(NotFound):
+                await center.services("agent_00000000000000000000")
 
     async def test_a_dispatch(self, site: Site) -> None:
         """Followed to its end with what each host said; its results are listed; failures are retried."""

@@ -4,7 +4,6 @@ import asyncio
 import json
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,41 +11,22 @@ from typing import Any
 import pytest
 
 from outrider.domain.command_states import CommandState
-from outrider.engines.commands.environment import SEARCH_PATH
 from outrider.engines.commands.processes import living_processes, marker_of
 from outrider.engines.commands.systemd import parse_unit_files
+from tests.fixtures.systemctl import Systemctl
 from tests.integration.engines.conftest import Host
 
 _S = CommandState
-_STAND_IN = Path(__file__).with_name("stand_in_systemctl.py")
 
 
-class Machine:
+class Machine(Systemctl):
     """A host whose root folder says that systemd runs it, and whose systemctl is the stand-in."""
 
     def __init__(self, folder: Path) -> None:
-        (folder / "root/run/systemd/system").mkdir(parents=True)
-        (folder / "root/proc/self").mkdir(parents=True)
-        (folder / "root/proc/self/cgroup").write_text("0::/system.slice/outrider-agent.service/daemon\n")
-        self.units = folder / "tools" / "units"
-        self.units.mkdir(parents=True)
-        systemctl = folder / "tools" / "systemctl"
-        systemctl.write_text(f"#!{sys.executable} -IS\n{_STAND_IN.read_text()}")
-        systemctl.chmod(0o755)
-        self.host = Host(folder, root=folder / "root", path=f"{folder}/tools:{SEARCH_PATH}")
+        super().__init__(folder)
+        self.host = Host(folder, root=self.root, path=self.path)
         self.unit("nginx.service", Description="A web server", MainPID="77", UnitFileState="enabled")
         self.unit("outrider-agent.service")
-
-    def unit(self, name: str, **properties: object) -> None:
-        """Let there be a unit."""
-        usual = {"LoadState": "loaded", "ActiveState": "active", "SubState": "running", "MainPID": "0"}
-        (self.units / name).write_text(json.dumps(usual | properties))
-
-    def calls(self) -> list[list[str]]:
-        """Return what systemctl was asked, without what only says how it is to print."""
-        file = self.units.with_suffix(".calls")
-        lines = file.read_text().splitlines() if file.exists() else []
-        return [[word for word in json.loads(line) if not word.startswith("--")] for line in lines]
 
 
 @pytest.fixture
@@ -91,6 +71,23 @@ async def test_actions(machine: Machine, action: str, state: str, pid: int | Non
     ]
 
 
+async def test_beginning_with_the_host(machine: Machine) -> None:
+    """Switched on and off without a start or stop; what can't be, or not by itself, is told."""
+    machine.unit("cron.service", ActiveState="inactive", SubState="dead", UnitFileState="disabled")
+    for action, state in (("enable", "enabled"), ("disable", "disabled")):
+        done = await machine.host.do("service", name="cron", action=action)
+        assert done.outcome.state is _S.SUCCEEDED, done.outcome
+        told = json.loads(done.stdout)["service"]
+        assert (told["enabled"], told["active"]) == (state, "inactive")
+    machine.unit("getty.service", UnitFileState="static")
+    done = await machine.host.do("service", name="getty", action="enable")
+    assert done.outcome.state is _S.FAILED
+    assert "getty.service is static" in done.outcome.reason
+    machine.unit("good-night.service", Id="systemd-poweroff.service")
+    done = await machine.host.do("service", name="good-night", action="enable")
+    assert "takes the host away" in done.outcome.reason
+
+
 async def test_status_changes_nothing(machine: Machine) -> None:
     """It is one question. A service that is not there is a failed command."""
     done = await machine.host.do("service", name="nginx.service")
@@ -118,6 +115,8 @@ async def test_the_agents_own_service_is_let_alone(machine: Machine, action: str
     assert "the agent itself" in done.outcome.reason
     assert machine.calls() == [["show", "outrider-agent.service"]]
     assert (await machine.host.do("service", name="outrider-agent")).outcome.state is _S.SUCCEEDED
+    disabled = await machine.host.do("service", name="outrider-agent", action="disable")
+    assert "away after its next start" in disabled.outcome.reason
 
 
 async def test_another_name_for_what_takes_the_host_away(machine: Machine) -> None:

@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from outrider.domain.command_types.processes import ProcessesParams
+from outrider.domain.looks import Process
 from outrider.engines.commands.process_table import (
     MAX_COMMAND,
     Entry,
-    Process,
     Since,
     hiding,
     parse_entry,

@@ -3,7 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outrider.engines.commands.systemd import Service, joined, own_units, parse_show, parse_unit_files
+from outrider.domain.looks import Service
+from outrider.engines.commands.systemd import joined, own_units, parse_show, parse_unit_files
 
 # As printed by systemd 252, of a unit and of a name that there is none of.
 _SHOWN = """\

@@ -5,12 +5,12 @@ from functools import partial
 from typing import Final
 
 from outrider.domain.command_types.processes import Order, ProcessesParams
+from outrider.domain.looks import Process
 from outrider.engines.commands.assignment import Assignment
 from outrider.engines.commands.execution import Execution
-from outrider.engines.commands.listing import listing
+from outrider.engines.commands.listing import Listed
 from outrider.engines.commands.process_table import (
     Entry,
-    Process,
     Since,
     Users,
     hidden_here,
@@ -35,6 +35,11 @@ def begin(assignment: Assignment[ProcessesParams]) -> Execution:
 
 
 async def _list(params: ProcessesParams, steps: Steps) -> Answer:
+    return Answer(stdout=(await look(params, steps)).told())
+
+
+async def look(params: ProcessesParams, steps: Steps) -> Listed:
+    """Look at what runs here."""
     before: Mapping[int, Entry] = {}
     begun = steps.clock.monotonic()
     if params.sample > 0:
@@ -49,7 +54,7 @@ async def _list(params: ProcessesParams, steps: Steps) -> Answer:
     if hidden:
         facts["hidden"] = f"{_HIDDEN} ({hidden})"
         steps.notes.append(f"{_HIDDEN} ({hidden}), and are not in the list")
-    return Answer(stdout=listing(facts, "processes", chosen[: params.limit]))
+    return Listed(facts, "processes", chosen[: params.limit])
 
 
 def _describe(

@@ -5,12 +5,12 @@ from functools import partial
 from typing import Final
 
 from outrider.domain.command_types.services import ServicesParams
+from outrider.domain.looks import Service
 from outrider.engines.commands import systemd
 from outrider.engines.commands.assignment import Assignment
 from outrider.engines.commands.execution import Execution
-from outrider.engines.commands.listing import listing
+from outrider.engines.commands.listing import Listed
 from outrider.engines.commands.steps import Answer, Steps, steps_of
-from outrider.engines.commands.systemd import Service
 
 _ACTIVE: Final = frozenset({"active", "activating", "deactivating", "reloading"})
 
@@ -21,10 +21,15 @@ def begin(assignment: Assignment[ServicesParams]) -> Execution:
 
 
 async def _list(params: ServicesParams, steps: Steps) -> Answer:
+    return Answer(stdout=(await look(params, steps)).told())
+
+
+async def look(params: ServicesParams, steps: Steps) -> Listed:
+    """Ask systemd for the services. Raises CannotDo where it does not run this host."""
     systemd.require(steps, "its services can't be listed")
     loaded = await systemd.show(steps, "*.service")
     found = chosen_of(systemd.joined(loaded, await systemd.unit_files(steps)), params)
-    return Answer(stdout=listing({"count": len(found)}, "services", found))
+    return Listed({"count": len(found)}, "services", found)
 
 
 def chosen_of(services: Iterable[Service], params: ServicesParams) -> list[Service]:

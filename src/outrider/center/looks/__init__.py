@@ -1,0 +1,1 @@
+"""Hosts looked at as they are now: their processes, their services."""
