@@ -47,6 +47,7 @@ WORDS: Final[tuple[Word, ...]] = (
     Word("password", "outrider.cli.password", "Change your own password."),
     Word("totp", "outrider.cli.totp", "Set up or give up a second factor."),
     Word("audit", "outrider.cli.audit", "Who changed what; verify and export the audit log."),
+    Word("settings", "outrider.cli.settings", "How the center is set, and what differs from how it comes."),
     Word("agent", "outrider.cli.agent", "Ask and tell the agent of this host: pause it, set its tags."),
     Word("center", "outrider.cli.center", "Back up or restore the center on this machine; reset a password."),
     Word("completion", "outrider.cli.completion", "Print the completion script for bash, zsh or fish."),

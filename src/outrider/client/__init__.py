@@ -81,6 +81,7 @@ from outrider.client.logs import LogAway, LogBack, LogGap, LogLine, LogNotice, L
 from outrider.client.looks import HostProcess, HostProcesses, HostService, HostServices
 from outrider.client.microservices import Microservice, MicroserviceConfig
 from outrider.client.schedules import Firing, Schedule
+from outrider.client.settings import CenterSetting
 from outrider.client.telemetry import MetricsAway, MetricsHistory, MetricsMissed, MetricsStep
 from outrider.client.terminals import TerminalFacts
 from outrider.client.trust import Authority, read_authorities
@@ -111,6 +112,7 @@ __all__ = [
     "CenterAway",
     "CenterFacts",
     "CenterFault",
+    "CenterSetting",
     "ChannelTested",
     "Command",
     "CommandType",

@@ -24,6 +24,7 @@ from outrider.client.logs import Logs
 from outrider.client.looks import Looks
 from outrider.client.microservices import Microservices
 from outrider.client.schedules import Schedules
+from outrider.client.settings import Settings
 from outrider.client.telemetry import Telemetry
 from outrider.client.terminals import Terminals
 from outrider.client.transport import Transport
@@ -53,6 +54,7 @@ class AsyncCenter(
     Terminals,
     Audit,
     Bundles,
+    Settings,
     Changes,
 ):
     """One control center.

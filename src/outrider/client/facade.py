@@ -21,6 +21,7 @@ from outrider.client.waiting.logs import WaitingLogs
 from outrider.client.waiting.looks import WaitingLooks
 from outrider.client.waiting.microservices import WaitingMicroservices
 from outrider.client.waiting.schedules import WaitingSchedules
+from outrider.client.waiting.settings import WaitingSettings
 from outrider.client.waiting.telemetry import WaitingTelemetry
 from outrider.client.waiting.terminals import WaitingTerminals
 
@@ -50,6 +51,7 @@ class Center(
     WaitingTerminals,
     WaitingAudit,
     WaitingBundles,
+    WaitingSettings,
     WaitingChanges,
 ):
     """One control center, each call waiting for its answer.

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from outrider.testing.api import PASSWORD, FakeApi
+from tests.fixtures.center import OwnCenter
+from tests.fixtures.links import TestAgent
 
 PROGRAM = (sys.executable, "-m", "outrider")
 
@@ -60,3 +62,7 @@ class Program:
     async def login(self, api: FakeApi, *words: str) -> Ended:
         """Sign in to this center."""
         return await self.run("login", api.url, "--password-stdin", *words, stdin=f"{PASSWORD}\n".encode())
+
+
+Signed = tuple[OwnCenter, Program, TestAgent]
+"""A center, the program signed in to it as its super admin, and an agent that joined."""

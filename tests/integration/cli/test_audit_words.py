@@ -2,42 +2,20 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from outrider.cli.audit import parse_moment
 from outrider.domain.errors import Invalid
-from tests.fixtures.center import OwnCenter, own_center
-from tests.fixtures.links import TestAgent, enrol
-from tests.integration.cli.program import Program
+from tests.integration.cli.program import Signed
 
 _PATIENCE = 20.0
-Signed = tuple[OwnCenter, Program, TestAgent]
 
 
-@pytest.fixture
-async def signed_in(tmp_path: Path) -> AsyncIterator[Signed]:
-    """Give a center, the program signed in to it, and an agent that joined."""
-    home = tmp_path / "home"
-    outrider = Program(tmp_path / "config", {"OUTRIDER_HOME": str(home)})
-    async with own_center(home) as own:
-        made = (await outrider.run("center", "reset-password")).out.strip()
-        who = {"username": "admin", "password": made}
-        token = (await own.api.post("/api/login", who, role=None))["token"]
-        change = {"current": made, "new": "a fine long password"}
-        headers = {"Authorization": f"Bearer {token}"}
-        answer = await own.api.ask("POST", "/api/password", change, role=None, headers=headers)
-        assert answer.status < 300, answer
-        done = await outrider.run("login", own.url, "--password-stdin", stdin=b"a fine long password\n")
-        assert done.code == 0, done.err
-        yield own, outrider, await enrol(own.api)
-
-
-async def test_entries_are_listed(signed_in: Signed) -> None:
+async def test_entries_are_listed(administrator: Signed) -> None:
     """The newest last; filters narrow; JSON for programs."""
-    _, outrider, agent = signed_in
+    _, outrider, agent = administrator
     listed = await outrider.run("audit")
     assert listed.code == 0, listed.err
     assert "agent.enrol" in listed.out
@@ -49,9 +27,9 @@ async def test_entries_are_listed(signed_in: Signed) -> None:
     assert (await outrider.run("audit", "--since", "soon")).code == 2
 
 
-async def test_what_happens_is_followed(signed_in: Signed) -> None:
+async def test_what_happens_is_followed(administrator: Signed) -> None:
     """An entry comes up a moment after the change, until the person has seen enough."""
-    own, outrider, agent = signed_in
+    own, outrider, agent = administrator
     process = await outrider.start("audit", "--follow", "--action", "agent", "--json")
     assert process.stdout is not None
     try:
@@ -65,9 +43,9 @@ async def test_what_happens_is_followed(signed_in: Signed) -> None:
         await process.communicate()
 
 
-async def test_the_log_is_verified_here_and_elsewhere(signed_in: Signed, tmp_path: Path) -> None:
+async def test_the_log_is_verified_here_and_elsewhere(administrator: Signed, tmp_path: Path) -> None:
     """The head that `verify` shows is the one that the export leads to; an older one still holds."""
-    _, outrider, _ = signed_in
+    _, outrider, _ = administrator
     verdict = json.loads((await outrider.run("audit", "verify", "--json")).out)
     assert verdict["ok"] is True
     head = verdict["head"]
