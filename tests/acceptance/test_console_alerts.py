@@ -1,8 +1,10 @@
 """The console's alerts: what fires, what rules watch for, who is told."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from aiohttp import web
-from playwright.async_api import Browser, expect
+from playwright.async_api import Browser, Page, expect
 
 from tests.acceptance.browsing import named_hosts, person, user
 from tests.acceptance.fleet import Fleet
@@ -10,8 +12,22 @@ from tests.acceptance.fleet import Fleet
 pytestmark = pytest.mark.timeout(120)
 
 
+async def silence_later(page: Page) -> None:
+    """Make a silence of all hosts from one time to another; the form says when it can't be."""
+    await page.get_by_role("button", name="New silence").click()
+    await page.get_by_role("combobox", name="Target").fill("all")
+    await page.get_by_role("tab", name="From one time to another").click()
+    day = (datetime.now(UTC) + timedelta(days=2)).date().isoformat()
+    await page.get_by_label("From", exact=True).fill(f"{day}T03:30")
+    await page.get_by_label("Until").fill(f"{day}T03:00")
+    await expect(page.get_by_text("It ends after it starts")).to_be_visible()
+    await page.get_by_label("Until").fill(f"{day}T04:30")
+    await expect(page.locator("time").first).to_contain_text("UTC")
+    await page.get_by_role("button", name="Silence", exact=True).click()
+
+
 async def test_a_rule_is_made_fires_and_is_acknowledged(fleet: Fleet, browser: Browser) -> None:
-    """Its form knows the kinds; what fires shows by itself and leads to its host; a viewer only looks."""
+    """Its form knows the kinds; what fires leads to its host; silences start now or later; a viewer looks."""
     ids = await named_hosts(fleet, "web-01")
     async with person(browser, fleet) as somebody:
         page = somebody.page
@@ -42,6 +58,8 @@ async def test_a_rule_is_made_fires_and_is_acknowledged(fleet: Fleet, browser: B
         await expect(silences).to_contain_text("new switch")
         await page.get_by_role("button", name="End now").click()
         await expect(silences).to_contain_text("over")
+        await silence_later(page)
+        await expect(silences.first).to_contain_text("to come")
         name = await user(fleet, "viewer")
         async with person(browser, fleet) as viewer:
             await viewer.sign_in("/alerts", username=name)
