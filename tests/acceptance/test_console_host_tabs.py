@@ -1,6 +1,8 @@
 """What the console shows of a host beside its summary: processes, services, microservices, its agent."""
 
 import asyncio
+import os
+import shutil
 import sys
 
 import pytest
@@ -8,32 +10,112 @@ from playwright.async_api import Browser, expect
 
 from tests.acceptance.browsing import DESKTOP, PHONE, named_hosts, person, user
 from tests.acceptance.fleet import Fleet
+from tests.fixtures.bare_host import BareHost
+from tests.fixtures.systemctl import leading_to
 
 pytestmark = pytest.mark.timeout(120)
 
 
+_PARENT = "import subprocess, sys; subprocess.run([sys.executable, *sys.argv[2:]])"
+_CHILD = ("-c", "import time; time.sleep(600)", "outrider-test-child")
+
+
 async def test_a_process_is_found_and_ended(fleet: Fleet, browser: Browser) -> None:
-    """It is filtered for, and named before it is ended; it is gone afterwards."""
+    """A list, or a tree that keys walk; named before it is ended; looking leaves no trace."""
     ids = await named_hosts(fleet, "web-01")
-    program = ("-c", "import time; time.sleep(600)", "outrider-test-sleeper")
-    sleeper = await asyncio.create_subprocess_exec(sys.executable, *program)
+    commands = f"/agents/{ids['web-01']}/commands"
+    started = (_PARENT, "outrider-test-parent", *_CHILD)
+    parent = await asyncio.create_subprocess_exec(sys.executable, "-c", *started)
     try:
         async with person(browser, fleet) as somebody:
             page = somebody.page
             await somebody.sign_in(f"/hosts/{ids['web-01']}/processes")
-            await page.get_by_label("Filter processes").fill("outrider-test-sleeper")
-            await expect(page.get_by_role("row")).to_have_count(2)
-            await page.get_by_role("button", name=f"({sleeper.pid})").click()
+            await page.get_by_role("button", name="PID").click()
+            await page.get_by_role("tab", name="Tree").click()
+            tree = page.get_by_role("treegrid", name="Processes")
+            await tree.focus()
+            await page.keyboard.press("Home")
+            root = tree.locator("[aria-level='1']").first
+            await expect(root).to_have_attribute("aria-expanded", "true")
+            await page.keyboard.press("ArrowLeft")
+            await expect(root).to_have_attribute("aria-expanded", "false")
+            await page.keyboard.press("ArrowRight")
+            await expect(root).to_have_attribute("aria-expanded", "true")
+            await page.get_by_label("Filter processes").fill("outrider-test-child")
+            level = tree.get_by_role("row").filter(has=page.get_by_role("button", name=f"({parent.pid})"))
+            await expect(level.last).to_have_attribute("aria-expanded", "true")
+            child = tree.get_by_role("row").last
+            await expect(child).not_to_have_attribute("aria-expanded", "true")
+            above = int(await level.last.get_attribute("aria-level") or 0)
+            await expect(child).to_have_attribute("aria-level", str(above + 1))
+            await page.get_by_role("tab", name="List").click()
+            await expect(page.get_by_role("row")).to_have_count(3)
+            assert await fleet.api.call("GET", commands) == []
+            await page.get_by_role("button", name=f"({parent.pid})").click()
             dialog = page.get_by_role("dialog")
-            await expect(dialog).to_contain_text(str(sleeper.pid))
+            await expect(dialog).to_contain_text(str(parent.pid))
             await expect(dialog).to_contain_text("web-01")
+            await page.get_by_role("button", name="Cancel").click()
+            await page.get_by_role("button", name="End").last.click()
             await page.get_by_role("button", name="End the process").click()
+            await expect(page.get_by_text("has ended")).to_be_visible()
             await expect(page.get_by_text("No process like that")).to_be_visible()
-            assert await asyncio.wait_for(sleeper.wait(), 10) != 0
+            await asyncio.wait_for(parent.wait(), 10)
+            assert [each["type"] for each in await fleet.api.call("GET", commands)] == ["kill"]
     finally:
-        if sleeper.returncode is None:
-            sleeper.kill()
-            await sleeper.wait()
+        if parent.returncode is None:
+            parent.kill()
+            await parent.wait()
+
+
+_UNIT = """[Unit]
+Description=A <b>test</b>
+[Service]
+ExecStart=/bin/sleep 600
+[Install]
+WantedBy=multi-user.target
+"""
+_SYSTEMCTL = os.path.realpath(shutil.which("systemctl") or "/usr/bin/systemctl")
+_MOUNT = (
+    'mount --bind "$0" "$1" && mount -t tmpfs none /run && mkdir -p /run/systemd/system && shift && exec "$@"'
+)
+
+
+async def test_services_are_looked_at_and_switched(
+    fleet: Fleet, browser: Browser, systemd_host: BareHost
+) -> None:
+    """Those of a real systemd: seen as they change, enabled, started; each deed says what it does."""
+    await systemd_host.sh("cat > /etc/systemd/system/outrider-test.service", stdin=_UNIT)
+    program = leading_to(systemd_host, fleet.folder / "systemd").program
+    prefix = ["unshare", "--mount", "sh", "-c", _MOUNT, str(program), _SYSTEMCTL]
+    host = await fleet.add_host("host", prefix=prefix)
+    place, commands = f"/hosts/{host.agent_id}/services", f"/agents/{host.agent_id}/commands"
+    async with person(browser, fleet) as somebody:
+        page = somebody.page
+        await somebody.sign_in(place)
+        table = page.get_by_role("grid", name="Services")
+        await expect(table.get_by_role("row").filter(has_text="systemd-journald")).to_contain_text("active")
+        await page.get_by_label("Filter services").fill("outrider-test")
+        row = table.get_by_role("row").last
+        await expect(row).to_contain_text("inactive")
+        assert await fleet.api.call("GET", commands) == []
+        for action, said in (("Enable at boot", "enabled"), ("Start", "active")):
+            await table.focus()
+            await page.keyboard.press("Home")
+            await page.keyboard.press("Enter")
+            await page.get_by_role("dialog").get_by_role("button", name=action).click()
+            await page.get_by_role("button", name=f"{action}: outrider-test").click()
+            await expect(page.get_by_text(f"outrider-test is {said} now")).to_be_visible()
+        await expect(row).to_contain_text("A <b>test</b>")
+        await expect(row).to_contain_text("running")
+        await systemd_host.sh("systemctl stop outrider-test; systemctl disable outrider-test")
+        await expect(row).to_contain_text("inactive")
+        await expect(row).to_contain_text("disabled")
+        assert [each["type"] for each in await fleet.api.call("GET", commands)] == ["service", "service"]
+    async with person(browser, fleet) as viewer:
+        await viewer.sign_in(place, username=await user(fleet, "viewer"))
+        await expect(viewer.page.get_by_text("There is nothing at this address")).to_be_visible()
+        await expect(viewer.page.get_by_role("link", name="Services", exact=True)).to_have_count(0)
 
 
 async def test_a_microservice_is_configured_changed_and_deleted(fleet: Fleet, browser: Browser) -> None:
@@ -103,7 +185,7 @@ async def test_axe_finds_nothing_serious_in_a_hosts_tabs(
         await somebody.sign_in()
         await somebody.is_in()
         for tab, there in (
-            ("processes", "Ask again"),
+            ("processes?as=tree", "Pause"),
             ("services", "Services"),
             (f"logs?file={fleet.hosts[0].program.log}", "lines"),
             ("microservices?id=camera", "This is JSON"),
