@@ -82,6 +82,7 @@ from outrider.kit import logs
 from outrider.kit.clock import Clock, SystemClock
 from outrider.kit.config import ConfigError
 from outrider.kit.launch import ANNOUNCE_FD, PARENT_FD, ParentWatch, inherited_descriptor
+from outrider.kit.malloc import use_one_heap
 from outrider.kit.supervise import Supervisor, run_until_signalled
 
 log = logs.get(__name__)
@@ -96,6 +97,9 @@ def main(argv: Sequence[str], clock: Clock | None = None) -> int:
     `clock` is this machine's unless another is given. What ends a version that is on trial is written down
     for the launcher to tell.
     """
+    # Its threads read files and hash: none is held up by another's allocations, and heaps of their own are half
+    # a megabyte of an idle agent.
+    use_one_heap()
     try:
         code = _run(argv, clock or SystemClock())
     except CannotStart as error:

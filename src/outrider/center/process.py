@@ -1,12 +1,12 @@
 """How a process is set up that holds thousands of connections."""
 
-import ctypes
 import gc
 import resource
 import sys
 from typing import Final
 
-_M_MMAP_THRESHOLD: Final = -3
+from outrider.kit import malloc
+
 _LARGE: Final = 255 * 1024
 _TURN_SECONDS: Final = 0.0005
 _COLLECT_AFTER: Final = (20_000, 20, 50)
@@ -37,8 +37,7 @@ def keep_large_buffers_apart() -> bool:
     read without TLS brings 250 KiB at most: that is below the limit, or each would cost fresh pages.
     False where the C library has no such setting.
     """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    return mallopt is not None and bool(mallopt(_M_MMAP_THRESHOLD, _LARGE))
+    return malloc.give_pages_of_their_own(_LARGE)
 
 
 def leave_out_of_collections() -> None:
