@@ -97,8 +97,8 @@ def main(argv: Sequence[str], clock: Clock | None = None) -> int:
     `clock` is this machine's unless another is given. What ends a version that is on trial is written down
     for the launcher to tell.
     """
-    # Its threads read files and hash: none is held up by another's allocations, and heaps of their own are half
-    # a megabyte of an idle agent.
+    # Its threads read files and hash: none is held up by another's allocations, and heaps of their own
+    # are half a megabyte of an idle agent.
     use_one_heap()
     try:
         code = _run(argv, clock or SystemClock())
