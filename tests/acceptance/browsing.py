@@ -5,7 +5,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright, expect
 
@@ -16,6 +16,16 @@ CHROMIUM: Final = "/usr/bin/chromium"
 DESKTOP: Final = (1280, 800)
 PHONE: Final = (390, 780)
 _AXE: Final = Path(__file__).parents[2] / "console" / "node_modules" / "axe-core" / "axe.min.js"
+_LOOK: Final = """async () => {
+  const { violations } = await axe.run(document, { resultTypes: ["violations"] });
+  return violations.map(({ id, help, impact, nodes }) => (
+    { id, help, impact, nodes: nodes.slice(0, 3).map((node) => node.html) }
+  ));
+}"""
+_LOOKS: Final[tuple[tuple[Literal["light", "dark"], tuple[int, int]], ...]] = (
+    ("light", DESKTOP),
+    ("dark", PHONE),
+)
 _SERIOUS: Final = frozenset({"serious", "critical"})
 _PATIENCE_MS: Final = 20_000
 _HANDLED: Final = ("Failed to load resource", "WebSocket connection to")
@@ -71,13 +81,29 @@ class Person:
 
     async def findings(self) -> list[str]:
         """Give what axe finds serious on the page."""
-        await self.page.evaluate(await asyncio.to_thread(_AXE.read_text))
-        found: dict[str, Any] = await self.page.evaluate("() => axe.run()")
+        if not await self.page.evaluate("() => 'axe' in window"):
+            await self.page.evaluate(await asyncio.to_thread(_AXE.read_text))
+        found: list[dict[str, Any]] = await self.page.evaluate(_LOOK)
         return [
-            f"{each['id']}: {each['help']}: {json.dumps([node['html'] for node in each['nodes']][:3])}"
-            for each in found["violations"]
+            f"{each['id']}: {each['help']}: {json.dumps(each['nodes'])}"
+            for each in found
             if each["impact"] in _SERIOUS
         ]
+
+    async def shortcomings(self) -> list[str]:
+        """Give what is wrong with the page that is open, in light on a screen and in dark on a phone.
+
+        That is what axe finds serious, and a page that is too wide.
+        """
+        found = []
+        for scheme, size in _LOOKS:
+            await self.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+            await self.page.set_viewport_size({"width": size[0], "height": size[1]})
+            await expect(self.page.locator("html")).to_have_attribute("data-theme", scheme)
+            found += [f"{scheme}: {each}" for each in await self.findings()]
+            if await self.is_too_wide():
+                found.append(f"wider than {size[0]}")
+        return found
 
     async def is_too_wide(self) -> bool:
         """Tell whether the page has to be scrolled sideways."""
