@@ -230,6 +230,7 @@ async def test_a_download_from_a_center_that_stays_away_leaves_nothing(fleet: Fl
     assert (here / "file").read_bytes() == content
 
 
+@pytest.mark.unhurried
 async def test_cut_at_any_byte_before_the_host(fleet: Fleet, there: Path) -> None:
     """Between host and center: a download goes on and is whole; an upload is whole or not there."""
     proxy = await fleet.add_proxy()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 
 from outrider.domain.terminals import KEPT_SECONDS
 from outrider.engines.commands.processes import read_stat
@@ -124,6 +125,7 @@ def _of(pid: int) -> Any:
     return look
 
 
+@pytest.mark.unhurried
 async def test_a_center_that_stays_away(fleet: Fleet) -> None:
     """Nobody is there for a minute: the program gives up and says so, and nothing is left on the host."""
     host = await fleet.add_host("web", prefix=PLAIN_HOME, label="web")
