@@ -1,6 +1,7 @@
 /** What a host shows of itself, looked at again and again while somebody looks at the page. */
 
 import { untrack } from "svelte";
+import { keepLooking } from "../logic/looking";
 import { resource, type Resource } from "./resource.svelte";
 
 /** Looking takes the host some work: what takes it long is looked at less often, and so is what can't be had. */
@@ -8,8 +9,8 @@ const SHARE = 4;
 const AFTER_TROUBLE = 15_000;
 
 /**
- * Looks at once, and `every` so many milliseconds after each answer while `wanted` is true and the page is in sight:
- * no event tells of what comes and goes on a host. Never twice at a time. For use while a component is made.
+ * Looks at once, and every so many milliseconds while `wanted` is true and the page is in sight: no event tells of what
+ * comes and goes on a host. Never twice at a time. For use while a component is made.
  */
 export function looked<T>(look: (signal: AbortSignal) => Promise<T>, wanted: () => boolean, every: number): Resource<T> {
   let took = 0;
@@ -24,26 +25,14 @@ export function looked<T>(look: (signal: AbortSignal) => Promise<T>, wanted: () 
 
   $effect(() => {
     if (!wanted()) return;
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const soon = (): void => {
-      timer = setTimeout(again, Math.max(found.error ? AFTER_TROUBLE : every, took * SHARE));
-    };
-    function again(): void {
-      if (!document.hidden && !found.loading) found.reload();
-      soon();
-    }
-    function seen(): void {
-      if (document.hidden) return;
-      clearTimeout(timer);
-      again();
-    }
-    document.addEventListener("visibilitychange", seen);
-    // What was not wanted for a while is old.
-    untrack(again);
-    return () => {
-      clearTimeout(timer);
-      document.removeEventListener("visibilitychange", seen);
-    };
+    // Its own answers must not begin it anew.
+    return untrack(() =>
+      keepLooking(document, {
+        busy: () => found.loading,
+        look: found.reload,
+        pause: () => Math.max(found.error ? AFTER_TROUBLE : every, took * SHARE),
+      }),
+    );
   });
   return found;
 }
