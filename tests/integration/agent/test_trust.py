@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from outrider.agent.trust import (
     check_center_url,
     client_context,
     fetch_authority,
+    known_context,
 )
 from outrider.center.security.authority import CertificateAuthority
 from outrider.center.security.sealing import MasterKey, Sealer
@@ -24,7 +26,6 @@ from outrider.domain.enrolment import pin_of
 from outrider.kit.clock import SystemClock
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import AsyncIterator
     from pathlib import Path
 
@@ -247,3 +248,30 @@ def test_other_addresses_are_refused(url: str, said: str) -> None:
 def test_plain_http_elsewhere_needs_the_owners_word() -> None:
     """With it, the address is taken."""
     assert check_center_url("http://center.example.org", allow_plain=True).host == "center.example.org"
+
+
+async def test_certificates_in_the_owners_folder_vouch_for_the_center_too(tmp_path: Path) -> None:
+    """`cert-directory`: what ends in .pem or .crt is trusted beside the kept authority, and nothing else."""
+    kept, owners, dropped = (authority_in(tmp_path / name) for name in ("kept", "owners", "dropped"))
+    center_ca, folder = tmp_path / "center-ca.pem", tmp_path / "certificates"
+    folder.mkdir()
+    center_ca.write_bytes(kept.chain_pem())
+    (folder / "owners.crt").write_bytes(owners.chain_pem())
+    (folder / "dropped.crt.bak").write_bytes(dropped.chain_pem())
+    context = known_context(center_ca, str(folder))
+    for authority in (kept, owners):
+        async with center(authority) as url:
+            assert await hello(url, context) == "hello"
+    async with center(dropped) as url:
+        with pytest.raises(aiohttp.ClientConnectorCertificateError):
+            await hello(url, context)
+    async with center(owners) as url:
+        with pytest.raises(aiohttp.ClientConnectorCertificateError):
+            await hello(url, known_context(center_ca, ""))
+
+
+def test_a_certificate_in_the_owners_folder_that_is_none_is_told(tmp_path: Path) -> None:
+    """It is not passed over: whoever put it there counts on it."""
+    (tmp_path / "broken.pem").write_text("no certificate")
+    with pytest.raises(ssl.SSLError):
+        known_context(tmp_path / "none", str(tmp_path))
