@@ -327,6 +327,18 @@ async def test_the_pace_of_readings_is_the_configured_one(center: FakeCenter, tm
         assert sum(beat.readings is not None for beat in beats()[seen:]) <= 2
 
 
+async def test_the_pace_of_questions_is_the_configured_one(center: FakeCenter, tmp_path: Path) -> None:
+    """Where no link gets through, the center is asked each second instead of every ten."""
+    edge = Edge(tmp_path / "agent", center_url=center.url, enrolment_key=new_enrolment_key(()).format())
+    async with edge.agent:
+        await center.linked()
+        await edge.ready()
+        assert (await edge.ask("POST", "/v2/config", {"changes-frequency": "1"})).json == {}
+        center.answer_with = 426
+        await center.drop()
+        await center.until(lambda: len(center.reports) >= 5, seconds=9)
+
+
 async def test_a_full_store_leaves_commands_at_the_center(center: FakeCenter, tmp_path: Path) -> None:
     """Above disk-limit nothing is taken in; once there is room again, it is."""
     edge = Edge(tmp_path / "agent", center_url=center.url, enrolment_key=new_enrolment_key(()).format())
