@@ -1,5 +1,7 @@
 """The console's terminal in a real browser, on a shell of a real host."""
 
+import os
+import pwd
 import re
 
 import pytest
@@ -79,3 +81,42 @@ async def test_a_hostile_terminal_is_only_shown(fleet: Fleet, browser: Browser) 
         assert await somebody.shortcomings() == []
         await page.get_by_label("Terminal input").press("Control+Shift+ArrowUp")
         await expect(page.get_by_label("Terminals on this host").get_by_role("link")).to_be_focused()
+
+
+async def test_a_terminal_as_a_user_is_recorded_brought_over_and_flooded(
+    fleet: Fleet, browser: Browser
+) -> None:
+    """A wrong user is refused in words, one window has it, and a flood leaves the page its keys."""
+    fleet.center.program.settings["terminal_recording"] = "output"
+    await fleet.center.stop()
+    await fleet.center.start()
+    host = await fleet.add_host("web", prefix=PLAIN_HOME, label="web-01")
+    async with person(browser, fleet) as somebody:
+        page = somebody.page
+        await somebody.sign_in(f"/hosts/{host.agent_id}/terminal")
+        for name in ("no-such-user", pwd.getpwuid(os.geteuid()).pw_name):
+            await page.get_by_role("button", name="As user…").click()
+            await page.get_by_label("User on the host").fill(name)
+            await page.keyboard.press("Enter")
+            if name == "no-such-user":
+                await expect(page.get_by_text("not have this user")).to_be_visible()
+        await expect(page).to_have_url(re.compile(r"\?terminal=term_"))
+        await expect(page.get_by_text("This terminal is recorded")).to_be_visible()
+        other = await somebody.context.new_page()
+        await other.goto(page.url)
+        await expect(other.get_by_text("This terminal is recorded")).to_be_visible()
+        await expect(page.get_by_text("shown in another window now")).to_be_visible()
+        await page.get_by_role("button", name="Bring it here").click()
+        await expect(other.get_by_text("shown in another window now")).to_be_visible()
+        await other.close()
+        await typed(page, "yes flo''od")
+        screen = page.locator(".xterm-rows")
+        await expect(screen).to_contain_text("flood")
+        await page.get_by_label("Terminal input").press("Control+Shift+ArrowUp")
+        await expect(page.get_by_label("Terminals on this host").get_by_role("link")).to_be_focused()
+        await page.keyboard.press("Control+k")
+        await expect(page.get_by_role("dialog")).to_be_visible()
+        await page.keyboard.press("Escape")
+        await page.get_by_label("Terminal input").press("Control+c")
+        await typed(page, "echo over-$((40 + 2))")
+        await expect(screen).to_contain_text("over-42")
