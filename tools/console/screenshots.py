@@ -1,4 +1,4 @@
-"""`./dev console screenshots`: each page of the console, light and dark, on a desktop and on a phone.
+"""`./dev console screenshots`: the pages of the console and its dialogs, both themes, on desktop and phone.
 
 For people to look at. A center of its own with real agents is filled with what a fleet has: tags, groups,
 commands that went well and badly, an alert, users, keys. Nothing of the machine's own center is touched.
@@ -7,6 +7,7 @@ commands that went well and badly, an alert, users, keys. Nothing of the machine
 import argparse
 import asyncio
 import sys
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -29,7 +30,7 @@ _HOSTS: Final = {
     "db-01": ["db", "SITE=berlin"],
     "build-runner-with-a-rather-long-name-01": ["build"],
 }
-_PAGES: Final = {
+PAGES: Final = {
     "overview": "/",
     "hosts": "/hosts",
     "host": "/hosts/{host}",
@@ -38,26 +39,53 @@ _PAGES: Final = {
     "host-logs": "/hosts/{host}/logs",
     "host-files": "/hosts/{host}/files?path=%2Fetc",
     "host-terminal": "/hosts/{host}/terminal",
-    "host-microservices": "/hosts/{host}/microservices",
+    "host-microservices": "/hosts/{host}/microservices?id=sensor",
     "host-agent": "/hosts/{host}/agent",
     "commands": "/commands",
     "commands-new": "/commands?new=1&target=tag%3Aweb",
     "dispatch": "/commands/{dispatch}",
     "schedules": "/schedules",
+    "schedules-new": "/schedules?new=1&target=tag%3Aweb",
+    "schedule": "/schedules/{schedule}",
     "enrol": "/enrol",
     "enrol-keys": "/enrol/keys",
+    "enrol-keys-new": "/enrol/keys?new=1",
     "enrol-deploy": "/enrol/deploy",
+    "enrol-deploy-new": "/enrol/deploy?new=1",
+    "deployment": "/enrol/deploy/{deployment}",
     "enrol-dials": "/enrol/dials",
+    "enrol-bundles": "/enrol/bundles",
     "groups": "/groups",
+    "groups-new": "/groups?new=1",
+    "group": "/groups/{group}",
+    "profiles": "/groups/profiles",
+    "profile": "/groups/profiles/{profile}",
     "alerts": "/alerts",
     "alert-rules": "/alerts/rules",
+    "alert-rules-new": "/alerts/rules?new=1",
+    "silences": "/alerts/silences",
+    "silences-new": "/alerts/silences?new=1",
+    "channels": "/alerts/channels",
+    "alert-history": "/alerts/history",
     "access": "/access",
+    "user": "/access/{user}",
     "account": "/account",
     "audit": "/audit",
     "settings": "/settings",
     "components": "/components",
     "sign-in": "/",
 }
+"""Each page by its name, and its address."""
+DIALOGS: Final = {
+    "palette": ("/", "Search or go to"),
+    "access-new": ("/access", "Add user"),
+    "token-new": ("/access/{user}", "Make token"),
+    "channel-new": ("/alerts/channels", "New channel"),
+    "second-factor": ("/account", "Turn on"),
+    "group-delete": ("/groups/{group}", "Delete"),
+}
+"""Dialogs: the page each is on, and what the button says that opens it."""
+_ADDRESSES: Final = {**{name: path for name, (path, _) in DIALOGS.items()}, **PAGES}
 _SIGNED_OUT: Final = "sign-in"
 """The last of them: who is signed out sees no other."""
 _COMMANDS: Final = (
@@ -72,7 +100,7 @@ _STILL_MS: Final = 700
 async def take(folder: Path, wanted: Sequence[str]) -> int:
     """Write `NAME-desktop-light.png` and its like into `folder`; return how many."""
     taken = 0
-    pages = {name: path for name, path in _PAGES.items() if not wanted or name in wanted}
+    pages = {name: path for name, path in _ADDRESSES.items() if not wanted or name in wanted}
     async with _fleet() as (center, ids), open_browser() as browser:
         for scheme in _SCHEMES:
             for size, (width, height) in _SIZES.items():
@@ -82,7 +110,12 @@ async def take(folder: Path, wanted: Sequence[str]) -> int:
                             await page.context.clear_cookies()
                         await page.goto(f"{center.url}/console{path.format(**ids)}")
                         await _still(page)
-                        await page.screenshot(path=folder / f"{name}-{size}-{scheme}.png", full_page=True)
+                        if name in DIALOGS:
+                            await page.get_by_role("button", name=DIALOGS[name][1]).first.click()
+                            await _still(page)
+                        # A dialog lies over the window, wherever the page has been scrolled to.
+                        path_of = folder / f"{name}-{size}-{scheme}.png"
+                        await page.screenshot(path=path_of, full_page=name not in DIALOGS)
                         taken += 1
     return taken
 
@@ -122,9 +155,9 @@ async def _filled(api: Connection, ids: Sequence[str]) -> Mapping[str, str]:
     for agent_id, (label, tags) in zip(ids, _HOSTS.items(), strict=True):
         await api.patch(f"/api/agents/{agent_id}", {"label": label, "tags": tags})
     profile = await api.post("/api/profiles", {"name": "edge", "params": {"client_api_enabled": "true"}})
-    await api.post("/api/groups", {"name": "berlin", "rule": "SITE=berlin", "profile": profile["id"]})
+    group = await api.post("/api/groups", {"name": "berlin", "rule": "SITE=berlin", "profile": profile["id"]})
     await api.post("/api/groups", {"name": "north", "rule": "SITE=oslo"})
-    await api.post("/api/users", {"username": "grace", "role": "operator", "password": ADMIN_PASSWORD})
+    user = await api.post("/api/users", {"username": "grace", "role": "operator", "password": ADMIN_PASSWORD})
     await api.post("/api/users", {"username": "linus", "role": "viewer", "password": ADMIN_PASSWORD})
     await api.post("/api/enrolment-keys", {"uses": 20, "approve": False})
     channel = await api.post("/api/alert-channels", {"name": "on call", "url": "jsons://127.0.0.1:9/hook"})
@@ -138,7 +171,12 @@ async def _filled(api: Connection, ids: Sequence[str]) -> Mapping[str, str]:
             "channels": [channel["id"]],
         },
     )
-    await api.post(
+    until = {"starts": time.time() + 3 * 3600, "ends": time.time() + 5 * 3600}
+    await api.post("/api/silences", {"target": "tag:SITE=berlin", "reason": "new switch", **until})
+    # Nobody listens there: a deployment that failed, with what to try.
+    nowhere = {"host": "127.0.0.1", "ssh_port": 9, "ssh_user": "root", "ssh_password": "unused"}
+    deployment = await api.post("/api/agents/deploy?wait=false", nowhere)
+    schedule = await api.post(
         "/api/schedules",
         {
             "name": "nightly package lists",
@@ -151,7 +189,12 @@ async def _filled(api: Connection, ids: Sequence[str]) -> Mapping[str, str]:
         await api.post(f"/api/agents/{ids[0]}/commands", {"type": "shell", "params": {"command": command}})
     config = '{"interval": 30, "broker": "mqtt://10.0.0.4"}'
     await api.put(f"/api/agents/{ids[0]}/microservices/sensor/config", {"config": config})
-    return {"host": quote(ids[0]), "dispatch": quote(dispatched[-1])}
+    made = {"group": group, "profile": profile, "user": user, "schedule": schedule, "deployment": deployment}
+    return {
+        "host": quote(ids[0]),
+        "dispatch": quote(dispatched[-1]),
+        **{name: quote(str(each["id"])) for name, each in made.items()},
+    }
 
 
 async def _dispatched(api: Connection, command: str) -> str:
@@ -167,11 +210,11 @@ def main() -> int:
     """Write all pages, or those that are named, into a folder; the folder is made."""
     parser = argparse.ArgumentParser(prog="./dev console screenshots", description=__doc__)
     parser.add_argument("--to", type=Path, default=Path("build/screenshots"), metavar="FOLDER")
-    parser.add_argument("pages", nargs="*", metavar="PAGE", help=f"among {', '.join(_PAGES)}")
+    parser.add_argument("pages", nargs="*", metavar="PAGE", help=f"among {', '.join(_ADDRESSES)}")
     given = parser.parse_args()
-    unknown = sorted(set(given.pages) - set(_PAGES))
+    unknown = sorted(set(given.pages) - set(_ADDRESSES))
     if unknown:
-        parser.error(f"no page {', '.join(unknown)}; there are {', '.join(_PAGES)}")
+        parser.error(f"no page {', '.join(unknown)}; there are {', '.join(_ADDRESSES)}")
     given.to.mkdir(parents=True, exist_ok=True)
     taken = asyncio.run(take(given.to, given.pages))
     sys.stdout.write(f"{taken} screenshots in {given.to}\n")
