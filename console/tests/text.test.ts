@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { sentence } from "../src/api/http";
 import { oneLine, shownOutput } from "../src/logic/text";
 
 describe("text of hosts", () => {
@@ -23,5 +24,12 @@ describe("text of hosts", () => {
     const began = performance.now();
     shownOutput("\u001b[".repeat(100_000) + "\u001b]".repeat(50_000));
     expect(performance.now() - began).toBeLessThan(2_000);
+  });
+});
+
+describe("why something failed", () => {
+  it("is one short line, whoever has said it", () => {
+    expect(sentence(new Error("The host says: \u001b[2Ja\u202eb\nc"))).toBe("The host says: a\ufffdb c");
+    expect(sentence("x".repeat(10_000)).length).toBe(2_000);
   });
 });

@@ -1,5 +1,9 @@
 /** Requests to the center. The session is a cookie that no script sees. */
 
+import { oneLine } from "../logic/text";
+
+const LONGEST_SENTENCE = 2_000;
+
 export type Problem = { status: number; code: string; detail: string; fields: Record<string, unknown> };
 
 /** What the center answered in place of what was asked for. */
@@ -81,7 +85,7 @@ export const put = <T>(path: string, body: unknown): Promise<T> => ask<T>("PUT",
 export const patch = <T>(path: string, body: unknown): Promise<T> => ask<T>("PATCH", path, { body });
 export const remove = <T>(path: string, body?: unknown): Promise<T> => ask<T>("DELETE", path, body === undefined ? {} : { body });
 
-/** Says in a sentence what went wrong. */
+/** Says in a sentence what went wrong. Why something failed may be told in the words of a host. */
 export function sentence(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  return oneLine(error instanceof Error ? error.message : String(error)).slice(0, LONGEST_SENTENCE);
 }
