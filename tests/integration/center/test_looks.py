@@ -1,5 +1,6 @@
 """A host looked at through its center: from the part of its agent that answers to the API's answer."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -10,18 +11,42 @@ from typing import Any
 import msgspec
 import pytest
 
+from outrider.agent.host_streams import HostStreams
 from outrider.agent.policy import PolicyFile
 from outrider.agent.streams.looks import LookStream
+from outrider.center.looks.service import ANSWERS_WITHIN
 from outrider.domain.looks import MAX_LOOK
 from outrider.engines.commands.engine import CommandEngine
-from outrider.kit.clock import SystemClock
+from outrider.kit.clock import Clock, SystemClock
 from outrider.protocol.look_stream import KINDS
 from outrider.protocol.open_stream import OpenStream
 from outrider.protocol.streams import WINDOW
+from outrider.testing.clock import TurnedClock
 from tests.fixtures.center import OwnCenter, own_center
 from tests.fixtures.links import TestAgent, enrol
 from tests.fixtures.serving import serving
 from tests.fixtures.systemctl import Systemctl
+
+
+class Mute:
+    """A host that begins to answer, says no more, and tells when it was left."""
+
+    ability = "processes"
+    window = WINDOW
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self.left = asyncio.Event()
+
+    async def serve(self, request: msgspec.Raw, stream: OpenStream) -> None:
+        """Say half of an answer."""
+        assert request
+        await stream.send(b'{"count":')
+        self.asked.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.left.set()
 
 
 class Liar:
@@ -45,6 +70,7 @@ class Site:
 
     own: OwnCenter
     agent: TestAgent
+    host: HostStreams | None = None
 
     async def look(self, path: str, role: str = "operator") -> tuple[int, str]:
         """Ask for it; return the status and the problem's code."""
@@ -54,7 +80,7 @@ class Site:
 
 @asynccontextmanager
 async def a_site(
-    tmp_path: Path, *, rules: str = "", kinds: Mapping[str, Any] | None = None
+    tmp_path: Path, *, rules: str = "", kinds: Mapping[str, Any] | None = None, clock: Clock | None = None
 ) -> AsyncIterator[Site]:
     """Run a center with one host, on which systemd seems to run."""
     systemd = Systemctl(tmp_path)
@@ -70,11 +96,11 @@ async def a_site(
         root=systemd.root,
     )
     looks = {kind: LookStream(kind, engine.look, rules_file, runs_as="root") for kind in KINDS}
-    async with own_center(tmp_path / "center") as own:
+    async with own_center(tmp_path / "center", clock=clock) as own:
         agent = await enrol(own.api)
         served = looks if kinds is None else kinds
-        async with agent.linked(own.api) as link, serving(own.api, agent, link, served, rules_file):
-            yield Site(own, agent)
+        async with agent.linked(own.api) as link, serving(own.api, agent, link, served, rules_file) as host:
+            yield Site(own, agent, host)
 
 
 async def test_a_host_is_looked_at_and_nothing_is_kept(tmp_path: Path) -> None:
@@ -165,3 +191,25 @@ async def test_a_host_that_lies(tmp_path: Path) -> None:
             assert await site.look("processes") == (502, "host_fault"), answer[:50]
         liar.answer = b'{"count":1,"more":true,"processes":[' + row % 7 + b"]}"
         assert await site.look("processes") == (200, "")
+
+
+async def test_a_host_that_says_no_more(tmp_path: Path) -> None:
+    """It is waited for so long and no longer, and told that nobody does."""
+    clock, mute = TurnedClock(), Mute()
+    async with a_site(tmp_path, kinds={"processes": mute}, clock=clock) as site, asyncio.TaskGroup() as group:
+        looking = group.create_task(site.look("processes"))
+        await mute.asked.wait()
+        await clock.advance(ANSWERS_WITHIN)
+        assert await looking == (503, "stream_lost")
+        await mute.left.wait()
+
+
+async def test_a_host_that_goes_in_the_middle_of_an_answer(tmp_path: Path) -> None:
+    """What has come of it is no answer."""
+    mute = Mute()
+    async with a_site(tmp_path, kinds={"processes": mute}) as site, asyncio.TaskGroup() as group:
+        looking = group.create_task(site.look("processes"))
+        await mute.asked.wait()
+        assert site.host is not None
+        site.host.end_all("The agent has stopped.")
+        assert await looking == (503, "stream_lost")
