@@ -4,7 +4,7 @@ import { listOf, treeOf, type Row } from "../src/logic/processes";
 type Told = { pid: number; ppid: number; start_ticks: number; user: string; name: string; command: string };
 const process = (pid: number, ppid: number, name = `p${pid}`): Told => ({ pid, ppid, start_ticks: pid * 10, user: "root", name, command: `/bin/${name}` });
 const byPid = (a: Told, b: Told): number => a.pid - b.pid;
-const drawn = (rows: Row<Told>[]): string[] => rows.map((each) => `${"-".repeat(each.depth)}${each.pid}${each.children ? (each.open ? "v" : ">") : ""}${each.aside ? "?" : ""}`);
+const drawn = (rows: Row<Told>[]): string[] => rows.map((each) => `${"-".repeat(each.depth)}${each.process.pid}${each.children ? (each.open ? "v" : ">") : ""}${each.aside ? "?" : ""}`);
 const HOST = [process(30, 20, "worker"), process(1, 0, "init"), process(20, 1, "nginx"), process(31, 20, "worker"), process(40, 1, "cron"), process(2, 0, "kthreadd")];
 
 test("each stands beneath its parent, siblings in their order", () => {
@@ -22,7 +22,7 @@ test("what is shut shows nothing beneath it, until something is looked for", () 
 test("circles, orphans and processes that are their own parent are all shown, once", () => {
   const odd = [process(5, 6), process(6, 5), process(7, 7), process(8, 999), process(9, 6)];
   const rows = treeOf(odd, "", new Set(), byPid);
-  expect(rows.map((each) => each.pid).sort()).toEqual([5, 6, 7, 8, 9]);
+  expect(rows.map((each) => each.process.pid).sort()).toEqual([5, 6, 7, 8, 9]);
   expect(drawn(treeOf(odd, "", new Set(["5-50"]), byPid))).toEqual(["7", "8", "5>"]);
 });
 

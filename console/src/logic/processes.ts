@@ -1,8 +1,9 @@
 /** A host's processes as a list or as a tree. What a host says of parents may be anything, also a circle. */
 
 export type Sorted<T> = (a: T, b: T) => number;
-export type Row<P> = P & {
+export type Row<P> = {
   id: string;
+  process: P;
   /** How deep it stands in the tree, from 0. */
   depth: number;
   /** How many stand right beneath it, and are shown when it is open. */
@@ -25,7 +26,7 @@ export function fits(process: Told, text: string): boolean {
 export function listOf<P extends Told>(processes: readonly P[], text: string): Row<P>[] {
   return processes
     .filter((each) => fits(each, text))
-    .map((each) => ({ ...each, id: idOf(each), depth: 0, children: 0, open: false, aside: false }));
+    .map((process) => ({ id: idOf(process), process, depth: 0, children: 0, open: false, aside: false }));
 }
 
 /**
@@ -66,7 +67,7 @@ export function treeOf<P extends Told>(processes: readonly P[], text: string, sh
       const children = beneath.get(each) ?? [];
       const id = idOf(each);
       const isOpen = children.length > 0 && (text !== "" || !shut.has(id));
-      rows.push({ ...each, id, depth, children: children.length, open: isOpen, aside: !found.has(each) });
+      rows.push({ id, process: each, depth, children: children.length, open: isOpen, aside: !found.has(each) });
       if (isOpen) for (const child of children) open.push({ each: child, depth: depth + 1 });
       else for (const hidden of allBeneath(each)) placed.add(hidden);
     }
