@@ -1,7 +1,7 @@
 """What can go wrong with a host's files, beside what domain.errors has.
 
 PathRefused is a Forbidden: the path leads where the host's policy, or the rules for all hosts, let nobody go.
-NotAFile and NotAFolder are Invalid, FileExists and FileChanged a Conflict.
+NotAFile and NotAFolder are Invalid; FileExists, FileChanged, FolderNotEmpty and FileBusy a Conflict.
 """
 
 from outrider.domain.errors import Conflict, Forbidden, Invalid, OutriderError
@@ -35,6 +35,18 @@ class FileChanged(Conflict):
     """The file changed, shrank or went while it was read. `fields`: path."""
 
     code = "file_changed"
+
+
+class FolderNotEmpty(Conflict):
+    """There is something in a folder that was to be deleted or replaced as an empty one. `fields`: path."""
+
+    code = "folder_not_empty"
+
+
+class FileBusy(Conflict):
+    """The host is using it: a file system is mounted there, or a program holds it. `fields`: path."""
+
+    code = "file_busy"
 
 
 class RangeNotSatisfiable(OutriderError):

@@ -84,3 +84,16 @@ class Placing(msgspec.Struct, frozen=True, kw_only=True):
     mode: int | None = None
     owner: str = ""
     overwrite: bool = True
+
+
+class Filed(msgspec.Struct, frozen=True, kw_only=True):
+    """A folder that was made, or something that has another name now: where it really is."""
+
+    path: bytes
+
+
+class Deleted(msgspec.Struct, frozen=True, kw_only=True):
+    """What was deleted: where it really was, and how many entries, itself counted."""
+
+    path: bytes
+    deleted: int

@@ -6,6 +6,8 @@
 - `Store`: the agent says `Ready`; the center sends bytes, then `Commit`; the agent says `Written`. Without a
   `Commit` nothing is left on the host.
 - `Unpack`: likewise, and the agent says `Packed`. What was unpacked before it broke off stays.
+- `MakeFolder`, `Move`, `Delete`: the agent says `Ready`, the center `Go` when it has written down who wants
+  that; then it is done, and the agent says `Filed`, or `Deleted`. When the stream ends, a `Delete` stops.
 
 With a lane offered (protocol.lanes) the bytes come on it instead, where the agent can dial it: a download's
 `Fetched` follows them on the stream, an upload's `Ready` says `by_lane`.
@@ -76,7 +78,30 @@ class Unpack(_Request, frozen=True, kw_only=True, tag="unpack"):
     placing: Placing = Placing()
 
 
-FileRequest = LookAt | ListFolder | Fetch | Pack | Store | Unpack
+class MakeFolder(_Request, frozen=True, kw_only=True, tag="make_folder"):
+    """Make the folder `path`; the one above it is there."""
+
+    path: HostPath
+
+
+class Move(_Request, frozen=True, kw_only=True, tag="move"):
+    """Give what is at `path` the name `to`; what is there already goes only with `replace`."""
+
+    path: HostPath
+    to: HostPath
+    replace: bool = False
+
+
+class Delete(_Request, frozen=True, kw_only=True, tag="delete"):
+    """Delete what is at `path`; a folder that is not empty only when it is to be `recursive`."""
+
+    path: HostPath
+    recursive: bool = False
+
+
+Deed = MakeFolder | Move | Delete
+"""What changes names and no content. An older agent does not know these."""
+FileRequest = LookAt | ListFolder | Fetch | Pack | Store | Unpack | Deed
 
 
 class Listing(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,6 +130,10 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
 
     path: bytes
     by_lane: bool = False
+
+
+class Go(msgspec.Struct, frozen=True, kw_only=True):
+    """It is written down who wants it: do it."""
 
 
 class Commit(msgspec.Struct, frozen=True, kw_only=True):

@@ -322,6 +322,9 @@ _ACTS: Final[dict[tuple[str, str], tuple[str, Act]]] = {
 _ELSEWHERE: Final = {
     ("POST", "/api/alerts/acknowledge"): "it needs an alert that fires: tests of alerts",
     ("POST", "/api/agents/{agent_id}/files"): "it needs a host with a disk: tests of files",
+    ("POST", "/api/agents/{agent_id}/files/folders"): "it needs a host with a disk: tests of files",
+    ("POST", "/api/agents/{agent_id}/files/move"): "it needs a host with a disk: tests of files",
+    ("DELETE", "/api/agents/{agent_id}/files"): "it needs a host with a disk: tests of files",
     ("POST", "/api/agents/deploy"): "it takes an SSH server: tests of deployments",
     ("DELETE", "/api/agents/host-keys/{key_id}"): "likewise",
     ("POST", "/api/deployments/{deployment_id}/cancel"): "likewise",

@@ -23,12 +23,14 @@ from outrider.agent.lane import LaneDoor
 from outrider.agent.policy import PolicyFile
 from outrider.agent.streams.files import FileStream
 from outrider.engines.files.unfinished import Unfinished
+from outrider.kit.tasks import Tasks
 from tests.fixtures.center import OwnCenter, own_center
 from tests.fixtures.links import TestAgent, enrol
 from tests.fixtures.serving import serving
 
 BIG = 5 * 1024 * 1024 + 12_345
 _LOOKS = 500
+_MANY = 20_000
 
 
 @dataclass(slots=True)
@@ -65,6 +67,14 @@ class Site:
         async with self.session.post(self.url, **form(*parts, headers=self.headers())) as response:
             return Got(response.status, response.headers, await response.read())
 
+    async def deed(
+        self, method: str, word: str, path: str | bytes, query: str = "", role: str = "operator"
+    ) -> "Got":
+        """Make, move or delete something."""
+        url = URL(f"{self.url}{word}?path={quote(path, safe='/')}{query}", encoded=True)
+        async with self.session.request(method, url, headers=self.headers(role)) as response:
+            return Got(response.status, response.headers, await response.read())
+
     async def audited(self) -> list[dict[str, Any]]:
         """The audit log's entries about the host's files."""
         found = await self.own.api.get(f"/api/audit?subject={self.agent.id}&limit=100&order=asc")
@@ -88,6 +98,19 @@ class Got:
     def json(self) -> Any:
         """The body, decoded."""
         return msgspec.json.decode(self.body)
+
+
+def names_in(folder: Path) -> list[bytes]:
+    """What is in a folder, in order."""
+    return sorted(os.fsencode(each.name) for each in folder.iterdir())
+
+
+def make_many(folder: Path) -> None:
+    """Make more files, in 20 folders, than are deleted at once."""
+    for number in range(20):
+        (folder / str(number)).mkdir(parents=True)
+    for number in range(_MANY):
+        os.mknod(folder / f"{number % 20}/{number}")
 
 
 async def until(holds: Callable[[], bool]) -> None:
@@ -475,3 +498,90 @@ def _open_files() -> list[str]:
         except OSError:
             continue
     return found
+
+
+async def test_names_are_made_moved_and_deleted(site: Site) -> None:
+    """Also those that are no UTF-8; each is audited when it is asked for, and when it has ended."""
+    folder = os.fsencode(site.folder)
+    made = await site.deed("POST", "/folders", folder + b"/new \xff")
+    assert (made.status, made.json["encoded"]) == (201, quote(folder + b"/new \xff", safe="/"))
+    (site.folder / os.fsdecode(b"new \xff") / "file").write_text("x")
+    to = quote(folder + b"/moved \xfe", safe="")
+    moved = await site.deed("POST", "/move", folder + b"/new \xff", f"&to={to}")
+    assert (moved.status, names_in(site.folder)) == (200, [b"moved \xfe"])
+    full = await site.deed("DELETE", "", folder + b"/moved \xfe")
+    assert (full.status, full.json["code"]) == (409, "folder_not_empty")
+    gone = await site.deed("DELETE", "", folder + b"/moved \xfe", "&recursive=true")
+    assert (gone.status, gone.json["deleted"], names_in(site.folder)) == (200, 2, [])
+    entries = await site.audited()
+    assert [(each["action"], each["data"].get("error")) for each in entries] == [
+        ("file.make_folder", None),
+        ("file.folder_made", None),
+        ("file.move", None),
+        ("file.moved", None),
+        ("file.delete", None),
+        ("file.deleted", "folder_not_empty"),
+        ("file.delete", None),
+        ("file.deleted", None),
+    ]
+    assert entries[-1]["data"]["deleted"] == 2
+
+
+async def test_what_can_not_be_done_is_told(site: Site) -> None:
+    """With the codes that reading and writing have; nothing is audited that never began."""
+    (site.folder / "a").write_text("a")
+    (site.folder / "b").write_text("b")
+    for method, word, path, query, status, code in (
+        ("POST", "/folders", f"{site.folder}/a", "", 409, "file_exists"),
+        ("POST", "/folders", f"{site.folder}/none/x", "", 404, "not_found"),
+        ("POST", "/move", f"{site.folder}/a", f"&to={site.folder}/b", 409, "file_exists"),
+        ("POST", "/move", f"{site.folder}/a", "&to=b", 400, "invalid"),
+        ("POST", "/move", f"{site.folder}/a", "", 400, "invalid"),
+        ("DELETE", "", f"{site.folder}/none", "", 404, "not_found"),
+        ("DELETE", "", "/", "&recursive=true", 403, "path_refused"),
+        ("DELETE", "", "/proc/self", "&recursive=true", 403, "path_refused"),
+    ):
+        got = await site.deed(method, word, path, query)
+        assert (got.status, got.json["code"]) == (status, code), got.body
+    assert {each["action"] for each in await site.audited()} <= {
+        "file.make_folder",
+        "file.folder_made",
+        "file.move",
+        "file.moved",
+    }
+    for method, word in (("POST", "/folders"), ("POST", "/move"), ("DELETE", "")):
+        got = await site.deed(method, word, f"{site.folder}/a", f"&to={site.folder}/c", role="viewer")
+        assert got.status == 403
+    replaced = await site.deed("POST", "/move", f"{site.folder}/a", f"&to={site.folder}/b&replace=true")
+    assert (replaced.json["path"], (site.folder / "b").read_text()) == (f"{site.folder}/b", "a")
+
+
+async def test_a_host_keeps_names_to_its_roots(tmp_path: Path) -> None:
+    """`file_roots` and `file_read_only` bind what makes, moves and deletes."""
+    rules = 'file_roots = ["{folder}"]\nfile_read_only = ["{folder}/kept"]\n'
+    async with a_site(tmp_path, rules=rules) as site:
+        (site.folder / "kept").mkdir()
+        (site.folder / "kept/file").write_text("x")
+        (site.folder / "way").symlink_to(tmp_path)
+        for path in (f"{site.folder}/kept", f"{site.folder}/kept/file", f"{site.folder}/way/policy.toml"):
+            got = await site.deed("DELETE", "", path, "&recursive=true")
+            assert (got.status, got.json["code"]) == (403, "path_refused")
+        assert (await site.deed("POST", "/folders", f"{tmp_path}/new")).status == 403
+        out = await site.deed("POST", "/move", f"{site.folder}/way", f"&to={tmp_path}/out")
+        assert out.status == 403
+        assert (await site.deed("DELETE", "", f"{site.folder}/way", "&recursive=true")).status == 200
+        assert (tmp_path / "policy.toml").is_file()
+
+
+async def test_a_delete_ends_with_who_asked_for_it(site: Site) -> None:
+    """Of a large folder what is left then stays, and the audit log says that it was cut."""
+    await asyncio.to_thread(make_many, site.folder / "big")
+    async with Tasks("asking") as tasks:
+        asking = tasks.start("delete", site.deed("DELETE", "", f"{site.folder}/big", "&recursive=true"))
+        await until(lambda: len(names_in(site.folder / "big")) < 20)
+        asking.cancel()
+    entries = await site.audited()
+    while entries[-1]["action"] != "file.deleted":
+        entries = await site.audited()
+    assert entries[-1]["data"]["error"] == "stream_lost"
+    assert names_in(site.folder / "big")

@@ -15,6 +15,7 @@ from outrider.agent.policy import PolicyFile
 from outrider.domain.errors import Invalid, LinkFault, OutriderError, StreamLost
 from outrider.domain.files import FileKind, Packed
 from outrider.engines.files.facts import digest_of, list_folder, look_at
+from outrider.engines.files.filing import Deleting, Making, Moving
 from outrider.engines.files.packing import Packing
 from outrider.engines.files.reading import BLOCK, FileReader
 from outrider.engines.files.rooted import Roots
@@ -28,12 +29,17 @@ from outrider.protocol.file_stream import (
     KIND,
     WINDOW,
     Commit,
+    Deed,
+    Delete,
     Fetch,
     Fetched,
     FileRequest,
+    Go,
     ListFolder,
     Listing,
     LookAt,
+    MakeFolder,
+    Move,
     Pack,
     Range,
     Ready,
@@ -84,6 +90,8 @@ class FileStream:
                     await self._store(wanted, roots, worker, stream)
                 case Unpack():
                     await self._unpack(wanted, roots, worker, stream)
+                case MakeFolder() | Move() | Delete():
+                    await _file_away(wanted, roots, worker, stream)
 
     def _roots(self) -> Roots:
         return self._policy.current().file_rules()
@@ -216,6 +224,31 @@ async def _list(wanted: ListFolder, roots: Roots, worker: Worker, stream: OpenSt
         size += len(entries[kept].name) + len(entries[kept].target or b"") + _ENTRY_BYTES
         kept += 1
     await stream.say(Listing(entries=tuple(entries[:kept]), more=more or kept < len(entries)))
+
+
+async def _file_away(wanted: Deed, roots: Roots, worker: Worker, stream: OpenStream) -> None:
+    """Make, move or delete, once the center has written down who wants it."""
+    deed = await worker.hold(partial(_deed, wanted, roots))
+    await stream.say(Ready(path=os.fsencode(deed.path)))
+    if await stream.hear(Go) is None:
+        return
+    try:
+        await stream.say(await worker.call(deed.run))
+    finally:
+        # Nobody waits for it any more when this is cancelled: the thread must not go on by itself.
+        if isinstance(deed, Deleting):
+            deed.stop()
+
+
+def _deed(wanted: Deed, roots: Roots) -> Making | Moving | Deleting:
+    path = os.fsdecode(wanted.path)
+    match wanted:
+        case MakeFolder():
+            return Making(roots, path)
+        case Move():
+            return Moving(roots, path, os.fsdecode(wanted.to), replace=wanted.replace)
+        case Delete():
+            return Deleting(roots, path, recursive=wanted.recursive)
 
 
 async def _send_pieces(reader: FileReader, worker: Worker, stream: OpenStream) -> None:

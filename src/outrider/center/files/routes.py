@@ -1,16 +1,17 @@
 """Routes of hosts' files (seed 002 and its contract)."""
 
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Annotated, Any, Literal
 
-from litestar import Request, Response, Router, get, post
+from litestar import Request, Response, Router, delete, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, QueryParameter
 
 from outrider.center.files.download import ArchiveDownload, FileDownload
 from outrider.center.files.names import query_bytes
 from outrider.center.files.service import MOST_NAME, MOST_PATH, FileService
-from outrider.center.files.views import FileView, Listing, Uploaded
+from outrider.center.files.views import DeletedView, FiledView, FileView, Listing, Uploaded
 from outrider.center.http.callers import Caller, access
 from outrider.center.http.downloads import DownloadAnswer
 from outrider.center.http.problems import documented
@@ -27,6 +28,7 @@ PathOnHost = Annotated[str, QueryParameter(min_length=1, max_length=MOST_PATH)]
 NameOnHost = Annotated[str, QueryParameter(max_length=MOST_NAME)]
 
 _HOST = documented([400, 403, 404, 409, 429, 502, 503])
+_DEED = {**_HOST, **documented([507])}
 
 
 @get(
@@ -95,6 +97,45 @@ async def upload(agent_id: FromPath[str], request: Asked, files: Files) -> Uploa
     )
 
 
+@post("/agents/{agent_id:str}/files/folders", opt=access(Role.OPERATOR), responses=_DEED)
+async def make_folder(agent_id: FromPath[str], path: PathOnHost, request: Asked, files: Files) -> FiledView:
+    """Make a folder in one that is there."""
+    return await files.make_folder(AgentId(agent_id), _path_of(request, path), request.user.actor)
+
+
+@post("/agents/{agent_id:str}/files/move", opt=access(Role.OPERATOR), status_code=200, responses=_DEED)
+async def move(
+    agent_id: FromPath[str],
+    path: PathOnHost,
+    to: PathOnHost,
+    request: Asked,
+    files: Files,
+    replace: FromQuery[bool] = False,  # noqa: FBT002 (a query parameter has a name)
+) -> FiledView:
+    """Give what is at `path` the name `to`, in its folder or in another one. A link is moved itself."""
+    dest = query_bytes(request.scope["query_string"], "to") or to.encode()
+    by = request.user.actor
+    return await files.move(AgentId(agent_id), _path_of(request, path), dest, by, replace=replace)
+
+
+@delete("/agents/{agent_id:str}/files", opt=access(Role.OPERATOR), status_code=200, responses=_DEED)
+async def remove(
+    agent_id: FromPath[str],
+    path: PathOnHost,
+    request: Asked,
+    files: Files,
+    recursive: FromQuery[bool] = False,  # noqa: FBT002 (a query parameter has a name)
+) -> DeletedView:
+    """Delete a file, a link itself, or a folder; one that is not empty only when it is `recursive`."""
+    return await files.delete(
+        AgentId(agent_id),
+        _path_of(request, path),
+        request.user.actor,
+        recursive=recursive,
+        gone=partial(_gone, request),
+    )
+
+
 def _path_of(request: Asked, text: str) -> bytes:
     """Return `path` as the bytes that were sent, which need not be text."""
     return query_bytes(request.scope["query_string"], "path") or text.encode()
@@ -112,6 +153,16 @@ async def _body(request: Asked) -> AsyncIterator[bytes]:
             return
 
 
+async def _gone(request: Asked) -> None:
+    """Return when whoever asks has gone."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass  # what is left of the request's body
+
+
 def router() -> Router:
     """Make the room's routes."""
-    return Router("/api", route_handlers=[download, list_folder, look_at, upload], tags=["files"])
+    return Router(
+        "/api",
+        route_handlers=[download, list_folder, look_at, upload, make_folder, move, remove],
+        tags=["files"],
+    )

@@ -1,7 +1,7 @@
 """The files' abilities. Every byte passes through here on a stream of the host, and none of them stays."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Final, Protocol, TypeVar
 
@@ -10,16 +10,16 @@ import msgspec
 from outrider.center.files.form import FileBegins, FileEnds, UploadForm
 from outrider.center.files.names import encoded, shown
 from outrider.center.files.spool import Spool, SpooledFile
-from outrider.center.files.views import FileView, Listing, Uploaded, view_of
+from outrider.center.files.views import DeletedView, FiledView, FileView, Listing, Uploaded, view_of
 from outrider.center.files.writes import NOTE_FILE_WORK, FileWork
 from outrider.center.http.lane import Lane
 from outrider.center.link.host_streams import HostStreams
 from outrider.center.link.lanes import ExpectedLane, Lanes
 from outrider.center.store.engine import Store
 from outrider.domain.actors import Actor
-from outrider.domain.errors import Invalid, LinkFault, OutriderError, StreamLost
+from outrider.domain.errors import HostFault, Invalid, LinkFault, OutriderError, StreamLost
 from outrider.domain.file_errors import NotAFile
-from outrider.domain.files import FileFacts, Opened, Packed, Placing, Written
+from outrider.domain.files import Deleted, Filed, FileFacts, Opened, Packed, Placing, Written
 from outrider.domain.ids import AgentId
 from outrider.kit.right_of_way import RightOfWay
 from outrider.kit.tasks import Tasks
@@ -29,11 +29,16 @@ from outrider.protocol.file_stream import (
     KIND,
     WINDOW,
     Commit,
+    Deed,
+    Delete,
     Fetch,
     Fetched,
     FileRequest,
+    Go,
     ListFolder,
     LookAt,
+    MakeFolder,
+    Move,
     Pack,
     Range,
     Ready,
@@ -233,6 +238,68 @@ class FileService:
         lane = await expected.came if expected is not None and ready.by_lane else None
         return _ToHost(stream, lane, ready.path, fixed=placing if form.extracts else None)
 
+    async def make_folder(self, agent_id: AgentId, path: bytes, by: Actor) -> FiledView:
+        """Make a folder in one that is there. Raises as `look_at` does, FileExists."""
+        wanted = MakeFolder(path=_checked(path))
+        async with self._deed(agent_id, wanted, ("file.make_folder", "file.folder_made"), by) as deed:
+            return _filed(await deed.done(Filed))
+
+    async def move(self, agent_id: AgentId, path: bytes, to: bytes, by: Actor, *, replace: bool) -> FiledView:
+        """Give something another name. Raises as `look_at` does, FileExists and what the host says."""
+        wanted = Move(path=_checked(path), to=_checked(to, "to"), replace=replace)
+        said = {"to": shown(to), "replace": replace}
+        async with self._deed(agent_id, wanted, ("file.move", "file.moved"), by, **said) as deed:
+            return _filed(await deed.done(Filed))
+
+    async def delete(
+        self,
+        agent_id: AgentId,
+        path: bytes,
+        by: Actor,
+        *,
+        recursive: bool,
+        gone: Callable[[], Awaitable[None]],
+    ) -> DeletedView:
+        """Delete something; it stops when `gone`, the caller's leaving, comes first.
+
+        Raises as `look_at` does, FolderNotEmpty and what the host says; `deleted` of its fields counts what
+        was deleted before.
+        """
+        wanted = Delete(path=_checked(path), recursive=recursive)
+        said = {"recursive": recursive}
+        async with (
+            self._deed(agent_id, wanted, ("file.delete", "file.deleted"), by, **said) as deed,
+            Tasks("delete") as tasks,
+        ):
+            _ = tasks.start("caller gone", deed.leave_after(gone()))
+            deleted = await deed.done(Deleted)
+        return DeletedView(path=shown(deleted.path), deleted=deleted.deleted, encoded=encoded(deleted.path))
+
+    @asynccontextmanager
+    async def _deed(
+        self, agent_id: AgentId, wanted: Deed, actions: tuple[str, str], by: Actor, **said: Any
+    ) -> AsyncIterator["_Deed"]:
+        """Let the host do something once it is written down, and write down how it ended."""
+        async with self._open(agent_id, wanted) as stream:
+            try:
+                ready = await _heard(stream, Ready)
+            except LinkFault as fault:
+                raise HostFault(
+                    f"The host's agent can't do this: is it older than the center? Update it. {fault.detail}"
+                ) from fault
+            noted = {"path": shown(ready.path), **said}
+            await self.note(agent_id, actions[0], by, **noted)
+            deed = _Deed(stream)
+            try:
+                await stream.say(Go())
+                yield deed
+            except OutriderError as error:
+                count = error.fields.get("deleted")
+                counted = {"deleted": count} if isinstance(count, int) else {}
+                await self.note(agent_id, actions[1], by, **noted, **counted, error=error.code)
+                raise
+            await self.note(agent_id, actions[1], by, **noted, **deed.outcome)
+
     def spooled(self, worker: Worker) -> SpooledFile:
         """Start to hold an upload here."""
         return self._spool.begin(worker)
@@ -241,6 +308,26 @@ class FileService:
     async def _open(self, agent_id: AgentId, wanted: FileRequest) -> AsyncIterator[OpenStream]:
         async with self._host_streams.open(agent_id, KIND, wanted, window=WINDOW) as stream:
             yield stream
+
+
+class _Deed:
+    """Something that a host is doing."""
+
+    def __init__(self, stream: OpenStream) -> None:
+        self._stream = stream
+        self.outcome: dict[str, Any] = {}
+
+    async def done(self, kind: type[T]) -> T:
+        """Wait until it is done. Raises what the host says."""
+        answer = await _heard(self._stream, kind)
+        if isinstance(answer, Deleted):
+            self.outcome = {"deleted": answer.deleted}
+        return answer
+
+    async def leave_after(self, gone: Awaitable[None]) -> None:
+        """Have the host stop when the caller has gone."""
+        await gone
+        self._stream.leave()
 
 
 class _Target(Protocol):
@@ -381,7 +468,11 @@ def _told(placing: Placing) -> dict[str, Any]:
     return {name: value for name, value in msgspec.to_builtins(placing).items() if value not in {None, ""}}
 
 
-def _checked(path: bytes) -> bytes:
+def _filed(filed: Filed) -> FiledView:
+    return FiledView(path=shown(filed.path), encoded=encoded(filed.path))
+
+
+def _checked(path: bytes, field: str = "path") -> bytes:
     if not path or b"\0" in path or len(path) > MOST_PATH:
-        raise Invalid(f"Give `path`: absolute, of 1 to {MOST_PATH} bytes, without NUL.", field="path")
+        raise Invalid(f"Give `{field}`: absolute, of 1 to {MOST_PATH} bytes, without NUL.", field=field)
     return path

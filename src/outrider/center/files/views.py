@@ -54,6 +54,21 @@ class Uploaded(msgspec.Struct, kw_only=True, omit_defaults=True):
     left_out_total: int | None = None
 
 
+class FiledView(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """A folder that was made, or what has another name now: where it really is."""
+
+    path: str
+    encoded: str | None = None
+
+
+class DeletedView(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What was deleted: where it really was, and how many entries, itself counted."""
+
+    path: str
+    deleted: int
+    encoded: str | None = None
+
+
 def view_of(facts: FileFacts) -> FileView:
     """Show a file."""
     return FileView(

@@ -7,8 +7,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from outrider.domain.errors import Forbidden, HostFault, Invalid, NoSpace, NotFound, OutriderError, TooLarge
-from outrider.domain.file_errors import FileChanged, FileExists, NotAFile, PathRefused
+from outrider.domain.errors import (
+    Conflict,
+    Forbidden,
+    HostFault,
+    Invalid,
+    NoSpace,
+    NotFound,
+    OutriderError,
+    TooLarge,
+)
+from outrider.domain.file_errors import FileBusy, FileChanged, FileExists, NotAFile, PathRefused
 
 _MISSING = (NotFound, "There is no {path} on this host.")
 _DENIED = (
@@ -35,6 +44,9 @@ _TOLD: Final[dict[int, tuple[type[OutriderError], str]]] = {
     errno.EEXIST: _THERE,
     errno.ENOTEMPTY: _THERE,
     errno.ENXIO: (PathRefused, "{path} is no file that can be opened."),
+    errno.EBUSY: (FileBusy, "{path} is in use: a file system is mounted there, or a program holds it."),
+    errno.ETXTBSY: (FileBusy, "{path} is in use: it is a program that runs."),
+    errno.EXDEV: (Conflict, "{path} is on another file system: copy it there, then delete it here."),
     errno.ESTALE: (FileChanged, "{path} went while it was used."),
 }
 

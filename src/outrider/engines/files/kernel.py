@@ -3,9 +3,11 @@
 import ctypes
 import errno
 import os
+import stat
 import struct
 from typing import Final
 
+RESOLVE_NO_XDEV: Final = 0x01
 RESOLVE_NO_MAGICLINKS: Final = 0x02
 RESOLVE_BENEATH: Final = 0x08
 RESOLVE_IN_ROOT: Final = 0x10
@@ -46,17 +48,25 @@ def file_system_kind(descriptor: int) -> int:
     return ctypes.c_ulong.from_buffer(buffer).value & 0xFFFFFFFF
 
 
-def rename_new(folder: int, old: str, new: str) -> None:
-    """Rename within an open folder. Raises FileExistsError when `new` is there, never replacing it."""
+def rename_new(old_folder: int, old: str, new_folder: int, new: str) -> None:
+    """Rename from one open folder into another. Raises FileExistsError when `new` is there."""
     names = os.fsencode(old), os.fsencode(new)
     if hasattr(_libc, "renameat2"):
-        if _libc.renameat2(folder, names[0], folder, names[1], _RENAME_NOREPLACE) == 0:
+        if _libc.renameat2(old_folder, names[0], new_folder, names[1], _RENAME_NOREPLACE) == 0:
             return
         if ctypes.get_errno() not in _NOT_THERE:
             raise _error()
     # File systems that can't do it in one step can mostly do it in two that are as safe.
-    os.link(old, new, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
-    os.unlink(old, dir_fd=folder)
+    if stat.S_ISDIR(os.stat(old, dir_fd=old_folder, follow_symlinks=False).st_mode):
+        os.mkdir(new, 0o700, dir_fd=new_folder)
+        try:
+            os.rename(old, new, src_dir_fd=old_folder, dst_dir_fd=new_folder)
+        except OSError:
+            os.rmdir(new, dir_fd=new_folder)
+            raise
+        return
+    os.link(old, new, src_dir_fd=old_folder, dst_dir_fd=new_folder, follow_symlinks=False)
+    os.unlink(old, dir_fd=old_folder)
 
 
 def start_writing(descriptor: int, offset: int, size: int) -> None:

@@ -179,6 +179,28 @@ class Roots:
             descriptor = reopen(folder, os.O_RDONLY | os.O_DIRECTORY)
             return Place(descriptor, name, _text(real))
 
+    def entry(self, path: str) -> Place:
+        """Find the name `path` itself, to be made, moved or deleted: its folder must exist, it need not.
+
+        A link at the end is not followed, so that the link is meant. Raises what `find` raises, also
+        PathRefused where the roots may only be read, for a root itself, and for what holds a root or a folder
+        that may only be read: with it, the policy's own words would lose what they mean.
+        """
+        parts = self._parts(path)
+        if not parts:
+            raise _refused(path, "is the root of this host")
+        self._enter(parts, path)
+        with told(path), _Walk(self, path) as walk:
+            if any(parts in {root.named, root.real} for root in self._roots):
+                raise _refused(path, f"is a folder that {self._rule} names: it stays")
+            descriptor, above = walk.to_end(parts[:-1])
+            real = (*above, parts[-1])
+            self._refuse_read_only(real, path)
+            self._refuse_named(real, path)
+            _refuse_made_up(descriptor, path)
+            folder = reopen(descriptor, os.O_RDONLY | os.O_DIRECTORY)
+            return Place(folder, parts[-1], _text(real))
+
     def folder_to_fill(self, path: str) -> tuple[int, str] | None:
         """Open the folder `path` as one that may be written into; None when there is no folder of that name.
 
@@ -233,6 +255,13 @@ class Roots:
                     raise _refused(
                         path, f"may only be read. {self._rule} keeps {_text(folder.named)} read-only"
                     )
+
+    def _refuse_named(self, real: Sequence[str], path: str) -> None:
+        """Raise PathRefused where `real` is, or holds, a folder that the policy names."""
+        for folder in (*self._roots, *self._read_only):
+            for named in (folder.named, folder.real):
+                if named[: len(real)] == tuple(real):
+                    raise _refused(path, f"is or holds {_text(folder.named)}, which {self._rule} names")
 
     def _resolve(self, parts: tuple[str, ...], path: str) -> int:
         """Return an O_PATH descriptor of what `parts` name. Raises OSError or PathRefused."""

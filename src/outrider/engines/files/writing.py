@@ -103,7 +103,7 @@ class FileWriter:
             if placing.overwrite:
                 os.rename(self._name, place.name, src_dir_fd=place.folder, dst_dir_fd=place.folder)
             else:
-                kernel.rename_new(place.folder, self._name, place.name)
+                kernel.rename_new(place.folder, self._name, place.folder, place.name)
             self._is_placed = True
             os.fsync(place.folder)
         digest = "" if self._digest is None else self._digest.hexdigest()
