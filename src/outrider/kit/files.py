@@ -37,7 +37,7 @@ def write_atomically(path: Path, data: bytes, *, mode: int = 0o600) -> None:
         with suppress(FileNotFoundError):
             temporary.unlink()
         raise
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def read_bounded(path: Path, limit: int) -> bytes:
@@ -49,8 +49,8 @@ def read_bounded(path: Path, limit: int) -> bytes:
     return data
 
 
-def _sync_folder(folder: Path) -> None:
-    # Without this the rename itself may be lost in a power cut.
+def sync_folder(folder: Path) -> None:
+    """Bring to the disk which names are in a folder: without, a rename itself may be lost in a power cut."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

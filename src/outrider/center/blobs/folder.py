@@ -23,6 +23,7 @@ from outrider.center.blobs.contract import (
     no_blob,
     told,
 )
+from outrider.kit.files import sync_folder
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
@@ -194,7 +195,7 @@ class _Staged:
                 if not tries_left:
                     raise
         for above in place.parents:
-            _make_durable(above)
+            sync_folder(above)
             if above == self._folder:
                 return
 
@@ -242,11 +243,3 @@ def _open_plain(path: str, flags: int) -> int:
 
 def _open_private(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NOFOLLOW, 0o600)
-
-
-def _make_durable(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
