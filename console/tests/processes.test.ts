@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { listOf, treeOf, type Row } from "../src/logic/processes";
+import { canEnd, listOf, treeOf, type Row } from "../src/logic/processes";
 
 type Told = { pid: number; ppid: number; start_ticks: number; user: string; name: string; command: string };
 const process = (pid: number, ppid: number, name = `p${pid}`): Told => ({ pid, ppid, start_ticks: pid * 10, user: "root", name, command: `/bin/${name}` });
@@ -31,4 +31,9 @@ test("a chain of ten thousand is no trouble", () => {
   const rows = treeOf(chain, "", new Set(), byPid);
   expect(rows.length).toBe(10_000);
   expect(rows.at(-1)?.depth).toBe(9999);
+});
+
+test("what no host ends is not offered to be ended", () => {
+  const kernel = { ...process(9, 2), command: "" };
+  expect([process(1, 0), { ...process(2, 0), command: "" }, kernel, process(2, 1), process(9, 2), process(9, 1)].map(canEnd)).toEqual([false, false, false, true, true, true]);
 });

@@ -22,6 +22,9 @@ export function fits(process: Told, text: string): boolean {
   return text === "" || `${process.pid} ${process.user} ${process.name} ${process.command}`.toLowerCase().includes(text);
 }
 
+/** Tells whether a host may end it at all: neither what keeps it running, nor what is a part of its kernel. */
+export const canEnd = ({ pid, ppid, command }: Told): boolean => pid !== 1 && !(command === "" && (pid === 2 || ppid === 2));
+
 /** Gives those that fit, as they come. */
 export function listOf<P extends Told>(processes: readonly P[], text: string): Row<P>[] {
   return processes
