@@ -82,6 +82,8 @@ def _test(arguments: list[str]) -> NoReturn:
     # A person's own settings must not decide what the tests see.
     for name in [name for name in os.environ if name.startswith("OUTRIDER_")]:
         del os.environ[name]
+    # Tests start our programs a thousand times: what was compiled once is kept, wherever that is off.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     os.chdir(ROOT)
     selection = ("-m", "not system") if quick else ()
     # A narrowed run stays in one process: it starts sooner and can be debugged.
