@@ -24,6 +24,7 @@ import msgspec
 
 from outrider.center.backup.encryption import MAGIC, Opening, Sealing
 from outrider.center.backup.errors import BackupDamaged, BackupRefused
+from outrider.kit.files import sync_folder
 
 T = TypeVar("T")
 
@@ -156,11 +157,7 @@ def writing(file: Path, passphrase: bytes | None) -> Iterator[Writing]:
     finally:
         with suppress(FileNotFoundError):
             part.unlink()
-    folder = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_folder(file.parent)
 
 
 class _BoundedInfo(tarfile.TarInfo):

@@ -31,7 +31,7 @@ from outrider.center.store.schema import meta, sessions
 from outrider.center.store.sqlite import FILE, hold, let_go
 from outrider.domain.actors import Actor
 from outrider.kit.clock import Clock
-from outrider.kit.files import write_atomically
+from outrider.kit.files import sync_folder, write_atomically
 
 MARKER: Final = "restore.unfinished"
 _STAGING: Final = "restoring"
@@ -219,7 +219,7 @@ def _move_in(staging: Path, home: Path) -> None:
         raise BackupRefused(f"{left} is still in use: another program has opened the database.")
     _sync(staging / FILE)
     (staging / FILE).rename(home / FILE)
-    _sync(home)
+    sync_folder(home)
     shutil.rmtree(staging)
 
 
