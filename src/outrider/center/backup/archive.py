@@ -22,7 +22,7 @@ from typing import Any, BinaryIO, Final, Protocol, Self, TypeVar, cast
 
 import msgspec
 
-from outrider.center.backup.encryption import MAGIC, Opening, Sealing
+from outrider.center.backup.encryption import COST, MAGIC, Opening, Sealing
 from outrider.center.backup.errors import BackupDamaged, BackupRefused
 from outrider.kit.files import sync_folder
 
@@ -136,10 +136,11 @@ class Writing:
 
 
 @contextmanager
-def writing(file: Path, passphrase: bytes | None) -> Iterator[Writing]:
+def writing(file: Path, passphrase: bytes | None, *, cost: int = COST) -> Iterator[Writing]:
     """Write a backup in the block: `file` is there, whole and durable, after the block, and never before.
 
-    Only its owner may read it. Raises BackupRefused when there is such a file already.
+    Only its owner may read it; `cost` is what a guess at its passphrase takes (see `Sealing`). Raises
+    BackupRefused when there is such a file already.
     """
     if file.exists():
         raise BackupRefused(f"{file} is there already: name another file, or move it away.", file=str(file))
@@ -147,7 +148,7 @@ def writing(file: Path, passphrase: bytes | None) -> Iterator[Writing]:
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as target:
-            sealing = None if passphrase is None else Sealing(target, passphrase)
+            sealing = None if passphrase is None else Sealing(target, passphrase, cost=cost)
             yield Writing(sealing or target)
             if sealing is not None:
                 sealing.close()

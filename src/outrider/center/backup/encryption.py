@@ -22,8 +22,8 @@ _HEAD: Final = struct.Struct(">BBB16s7s")
 _NONCE: Final = struct.Struct(">7sIB")
 _CHUNK: Final = 64 * 1024
 _TAG: Final = 16
-# 128 MiB and about half a second for each guess.
-_LOG_N: Final = 17
+COST: Final = 17
+"""Binary logarithm of scrypt's N: 128 MiB and about half a second for each guess."""
 _R: Final = 8
 _P: Final = 1
 _MOST_LOG_N: Final = 20
@@ -35,11 +35,11 @@ _WRONG: Final = "The passphrase is not the one this backup was made with, or the
 class Sealing:
     """Writes to `file` what is written to it, sealed. Nothing opens unless `close` was called."""
 
-    def __init__(self, file: BinaryIO, passphrase: bytes) -> None:
-        """Make a key, and write what it takes to make it again."""
+    def __init__(self, file: BinaryIO, passphrase: bytes, *, cost: int = COST) -> None:
+        """Make a key, and write what it takes to make it again. What is read tells its `cost` itself."""
         salt, self._prefix = secrets.token_bytes(16), secrets.token_bytes(7)
-        self._head = MAGIC + _HEAD.pack(_LOG_N, _R, _P, salt, self._prefix)
-        self._cipher = _cipher(passphrase, salt, _LOG_N, _R, _P)
+        self._head = MAGIC + _HEAD.pack(cost, _R, _P, salt, self._prefix)
+        self._cipher = _cipher(passphrase, salt, cost, _R, _P)
         self._file = file
         self._waiting = bytearray()
         self._number = 0

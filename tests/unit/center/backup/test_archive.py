@@ -12,18 +12,22 @@ from hypothesis import strategies as st
 
 from outrider.center.backup import archive
 from outrider.center.backup.archive import Header, Manifest
-from outrider.center.backup.encryption import MAGIC, Opening, Sealing
+from outrider.center.backup.encryption import COST, MAGIC, Opening, Sealing
 from outrider.center.backup.errors import BackupDamaged, BackupRefused
 
 _HEADER = Header(format=1, release="1", revision="0001", epoch="e", dialect="sqlite", host="h", created=1.0)
+# What the cost protects against is not what a test that opens a hundred times asks about.
+_CHEAP = 4
 _SHARED = settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=15
 )
 
 
-def written(file: Path, members: dict[str, bytes], passphrase: bytes | None = None) -> Manifest:
+def written(
+    file: Path, members: dict[str, bytes], passphrase: bytes | None = None, *, cost: int = COST
+) -> Manifest:
     """Write a backup of these members."""
-    with archive.writing(file, passphrase) as target:
+    with archive.writing(file, passphrase, cost=cost) as target:
         target.add(archive.HEADER, msgspec.json.encode(_HEADER))
         for name, data in members.items():
             target.add(name, data)
@@ -111,7 +115,7 @@ def test_any_changed_byte_is_found(tmp_path: Path, passphrase: bytes | None, dat
     """Wherever a disk or a person changes it, it is refused as damaged."""
     good, bad = tmp_path / "good", tmp_path / "bad"
     if not good.exists():
-        written(good, {"keys/x": bytes(range(256)) * 40, "blobs/y": b"y" * 5000}, passphrase)
+        written(good, {"keys/x": bytes(range(256)) * 40, "blobs/y": b"y" * 5000}, passphrase, cost=_CHEAP)
     content = bytearray(good.read_bytes())
     place = data.draw(st.integers(0, len(content) - 1))
     content[place] ^= data.draw(st.integers(1, 255))
@@ -132,7 +136,7 @@ def test_any_cut_is_found(tmp_path: Path, passphrase: bytes | None, data: st.Dat
     """A disk that was full, a copy that broke off."""
     good, bad = tmp_path / "good", tmp_path / "bad"
     if not good.exists():
-        written(good, {"keys/x": bytes(range(256)) * 40, "blobs/y": b"y" * 5000}, passphrase)
+        written(good, {"keys/x": bytes(range(256)) * 40, "blobs/y": b"y" * 5000}, passphrase, cost=_CHEAP)
     content = good.read_bytes()
     bad.write_bytes(content[: data.draw(st.integers(0, len(content) - 1))])
     with pytest.raises((BackupDamaged, BackupRefused)):
@@ -182,7 +186,7 @@ def test_another_format_names_the_release_that_made_it(tmp_path: Path) -> None:
 def test_sealing_keeps_every_byte(sizes: list[int], step: int) -> None:
     """However it is cut into writes and reads, also at the bounds of chunks."""
     sealed = io.BytesIO()
-    sealing = Sealing(sealed, b"p")
+    sealing = Sealing(sealed, b"p", cost=_CHEAP)
     content = b"".join(bytes([n % 256]) * size for n, size in enumerate([*sizes, 65_536]))
     for start in range(0, len(content), step):
         sealing.write(content[start : start + step])
