@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { bytesOf, child, crumbs, modeText, nameFault, parent, pathIn, pathOf, queryFor, readsAsText, shellWord, shownPath, textOf } from "../src/logic/paths";
+import { bytesOf, child, crumbs, modeText, nameFault, parent, pathIn, pathOf, queryFor, readsAsText, shownPath, textOf } from "../src/logic/paths";
 
 describe("paths on hosts", () => {
   it("keep names of any bytes", () => {
@@ -24,11 +24,6 @@ describe("paths on hosts", () => {
       expect(pathIn(new URLSearchParams(queryFor(path) as Record<string, string>))).toBe(path);
     expect(pathIn(new URLSearchParams("raw=/a'b\"; rm"))).toBe("/");
     expect(pathIn(new URLSearchParams("path=etc"))).toBe("/etc");
-  });
-  it("are one word of a shell, whatever is in them", () => {
-    expect(shellWord(pathOf("/a'; rm -rf $HOME `x`\n"))).toBe("'/a'\\''; rm -rf $HOME `x`\n'");
-    expect(shellWord("/%FF%27")).toBe("\"$(printf '\\057\\377\\047')\"");
-    expect(() => shellWord("/%FF%0A")).toThrow();
   });
   it("have names with rules", () => {
     expect(nameFault("a.txt")).toBe("");

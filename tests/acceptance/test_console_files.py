@@ -61,10 +61,10 @@ async def test_files_are_dropped_renamed_downloaded_and_deleted(
         await page.keyboard.press("Enter")
         await expect(page.get_by_role("gridcell", name="inner", exact=True)).to_be_visible()
         await page.get_by_label("Select fresh.txt").check()
-        await page.get_by_role("button", name="Rename").click()
+        await page.get_by_role("grid").press("F2")
         await page.get_by_role("textbox", name="Name").fill("there.txt")
         await page.keyboard.press("Enter")
-        await expect(page.get_by_role("alert")).to_contain_text("something of that name")
+        await expect(page.get_by_role("alert")).to_contain_text("is there already")
         await page.get_by_role("textbox", name="Name").fill("renamed.txt")
         await page.keyboard.press("Enter")
         await page.get_by_label("Select renamed.txt").check()
@@ -75,7 +75,7 @@ async def test_files_are_dropped_renamed_downloaded_and_deleted(
         await got.save_as(tmp_path / "got.txt")
         assert (tmp_path / "got.txt").read_text() == "fresh"
         await page.get_by_label("Select inner").check()
-        await page.get_by_role("button", name="Delete").click()
+        await page.get_by_role("grid").press("Delete")
         await expect(page.get_by_text("1 folder with all that is in it and 1 file")).to_be_visible()
         await page.get_by_role("button", name="Delete 2 entries").click()
         await expect(page.get_by_role("gridcell", name="renamed.txt", exact=True)).to_have_count(0)
@@ -137,3 +137,48 @@ async def test_a_large_file_is_not_held_by_the_page(fleet: Fleet, browser: Brows
         await (await coming.value).save_as(tmp_path / "got.bin")
         assert (tmp_path / "got.bin").stat().st_size == _LARGE
         assert await page.evaluate(heap) - before < _LARGE / 4
+
+
+async def test_folders_go_up_and_an_upload_is_cancelled(
+    fleet: Fleet, browser: Browser, tmp_path: Path
+) -> None:
+    """With all that is in them; what is there is asked about; a cancelled upload leaves nothing."""
+    host = await fleet.add_host("web", label="web-01")
+    folder, source = tmp_path / "there", tmp_path / "site"
+    folder.mkdir()
+    (source / "pages/empty").mkdir(parents=True)
+    (source / "index.html").write_text("home")
+    (source / "pages/a.html").write_text("a")
+    large = tmp_path / "large.bin"
+    with large.open("wb") as file:
+        file.truncate(_LARGE)
+    async with person(browser, fleet) as somebody:
+        page = somebody.page
+        await somebody.sign_in(f"/hosts/{host.agent_id}/files?path={folder}")
+        await expect(page.get_by_text("This folder is empty")).to_be_visible()
+        box = await page.get_by_role("region", name="Files", exact=True).bounding_box()
+        assert box is not None
+        devtools = await page.context.new_cdp_session(page)
+        given = {"items": [], "files": [str(source)], "dragOperationsMask": 1}
+        for kind in ("dragEnter", "dragOver", "drop"):
+            at = {"type": kind, "x": box["x"] + 40, "y": box["y"] + 150, "data": given}
+            await devtools.send("Input.dispatchDragEvent", at)
+        await expect(page.get_by_role("gridcell", name="site", exact=True)).to_be_visible()
+        uploads = page.get_by_label("Uploads", exact=True)
+        await expect(uploads.get_by_text("site/pages/a.html")).to_be_visible()
+        await page.get_by_label("Folder to upload").set_input_files(source)
+        await expect(page.get_by_text("1 of 1 entry is there already")).to_be_visible()
+        (source / "index.html").write_text("new home")
+        await page.get_by_role("button", name="Replace 1 entry").click()
+        await expect(uploads.locator(".ok")).to_have_count(4)
+        assert (folder / "site/index.html").read_text() == "new home"
+        assert (folder / "site/pages/a.html").read_text() == "a"
+        assert (folder / "site/pages/empty").is_dir()
+        await devtools.send(
+            "Network.emulateNetworkConditions",
+            {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 2 * _MEGABYTE},
+        )
+        await page.get_by_label("Files to upload").set_input_files(large)
+        await page.get_by_role("button", name="Cancel large.bin").click()
+        await expect(page.get_by_text("cancelled; nothing is left of it")).to_be_visible()
+        assert [each.name for each in folder.iterdir() if not each.name.startswith(".")] == ["site"]

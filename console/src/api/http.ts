@@ -83,7 +83,8 @@ export const post = <T>(path: string, body?: unknown, key?: string): Promise<T> 
   ask<T>("POST", path, { ...(body === undefined ? {} : { body }), ...(key === undefined ? {} : { key }) });
 export const put = <T>(path: string, body: unknown): Promise<T> => ask<T>("PUT", path, { body });
 export const patch = <T>(path: string, body: unknown): Promise<T> => ask<T>("PATCH", path, { body });
-export const remove = <T>(path: string, body?: unknown): Promise<T> => ask<T>("DELETE", path, body === undefined ? {} : { body });
+export const remove = <T>(path: string, body?: unknown, signal?: AbortSignal): Promise<T> =>
+  ask<T>("DELETE", path, { signal, ...(body === undefined ? {} : { body }) });
 
 /** Says in a sentence what went wrong. Why something failed may be told in the words of a host. */
 export function sentence(error: unknown): string {

@@ -54,20 +54,6 @@ export function bytesOf(path: HostPath): Uint8Array<ArrayBuffer> {
   return Uint8Array.from(bytes);
 }
 
-/** Tells whether a shell's line can name a path: of bytes that are no text, a line end as the last would get lost. */
-export function canBeWord(path: HostPath): boolean {
-  return textOf(path) !== null || !path.toUpperCase().endsWith("%0A");
-}
-
-/** Writes a path as one word of a shell, whatever is in it. */
-export function shellWord(path: HostPath): string {
-  if (!canBeWord(path)) throw new Error("This name can't be given to a command. Use a terminal.");
-  const text = textOf(path);
-  if (text !== null) return `'${text.replaceAll("'", "'\\''")}'`;
-  const octal = [...bytesOf(path)].map((byte) => `\\${byte.toString(8).padStart(3, "0")}`).join("");
-  return `"$(printf '${octal}')"`;
-}
-
 /** Takes what is looked at in the console's address: `path` as text, or `raw` where it is none. */
 export function pathIn(query: URLSearchParams): HostPath {
   const raw = query.get("raw");

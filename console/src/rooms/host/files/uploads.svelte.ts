@@ -6,8 +6,13 @@ import type { FileView } from "../../../api/schema";
 import { child, type HostPath } from "../../../logic/paths";
 import { send } from "./upload";
 
-export type UploadState = "waiting" | "sending" | "done" | "failed" | "cancelled";
+export type UploadState = "waiting" | "sending" | "cut" | "done" | "failed" | "cancelled";
 const AT_ONCE = 2;
+/** An upload that is cut begins anew, since a host keeps nothing of one; so many times by itself. */
+const TRIES = 3;
+/** Seconds between two looks whether the host can be reached again, and how many looks. */
+const LOOK_AFTER = 3;
+const LOOKS = 200;
 
 export class Upload {
   readonly id = onceKey();
@@ -15,38 +20,73 @@ export class Upload {
   readonly folder: HostPath;
   readonly file: File;
   readonly dest: HostPath;
+  readonly name: string;
   overwrite: boolean;
   sent = $state(0);
   state = $state<UploadState>("waiting");
   error = $state("");
+  tries = $state(1);
   #stop: (() => void) | undefined;
 
-  constructor(agent: string, folder: HostPath, file: File, overwrite: boolean) {
+  /** `parts` is where it goes below the folder: its name, or folders that are there and its name. */
+  constructor(agent: string, folder: HostPath, file: File, overwrite: boolean, parts: readonly string[] = [file.name]) {
     this.agent = agent;
     this.folder = folder;
     this.file = file;
     this.overwrite = overwrite;
-    this.dest = child(folder, { name: file.name });
+    this.name = parts.join("/");
+    this.dest = parts.reduce((at, name) => child(at, { name }), folder);
   }
 
   async run(): Promise<void> {
-    this.state = "sending";
-    this.error = "";
-    this.sent = 0;
-    const { done, stop } = send(this.agent, this.file, this.dest, { overwrite: this.overwrite, progress: (sent) => (this.sent = sent) });
-    this.#stop = stop;
+    this.tries = 1;
     try {
-      await done;
+      for (;;) {
+        try {
+          await this.#send();
+          break;
+        } catch (error) {
+          if (!(error instanceof ApiError && error.status === 0) || this.tries >= TRIES) throw error;
+          await this.#reached();
+          this.tries += 1;
+        }
+      }
       this.sent = this.file.size;
       this.state = "done";
     } catch (error) {
       if (error instanceof DOMException && error.name === "AbortError") this.state = "cancelled";
       else {
         this.state = "failed";
-        this.error = sentence(error);
+        const landed = this.tries > 1 && error instanceof ApiError && error.code === "file_exists";
+        this.error = landed ? "Something of this name is there: the try before may have put it there. Look at it." : sentence(error);
       }
     }
     this.#stop = undefined;
+  }
+
+  async #send(): Promise<void> {
+    this.state = "sending";
+    this.error = "";
+    this.sent = 0;
+    const { done, stop } = send(this.agent, this.file, this.dest, { overwrite: this.overwrite, progress: (sent) => (this.sent = sent) });
+    this.#stop = stop;
+    await done;
+  }
+
+  /** Waits until the host's folder can be seen again. */
+  async #reached(): Promise<void> {
+    this.state = "cut";
+    const leaving = new AbortController();
+    this.#stop = () => leaving.abort();
+    for (let look = 1; ; look += 1)
+      try {
+        await pause(LOOK_AFTER, leaving.signal);
+        await get<FileView>(`/api/agents/${encodeURIComponent(this.agent)}/files/stat?path=${this.folder}`, {}, leaving.signal);
+        return;
+      } catch (error) {
+        const away = error instanceof ApiError && (error.status === 0 || error.status >= 502 || error.code === "host_away");
+        if (!away || look >= LOOKS) throw error;
+      }
   }
 
   cancel(): void {
@@ -54,6 +94,19 @@ export class Upload {
     else this.#stop?.();
   }
 }
+
+function pause(seconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, seconds * 1000);
+    signal.addEventListener("abort", () => {
+      clearTimeout(timer);
+      reject(new DOMException("cancelled", "AbortError"));
+    });
+  });
+}
+
+/** Whether there is still something to come of it. */
+export const isUnderWay = (upload: Upload): boolean => upload.state === "waiting" || upload.state === "sending" || upload.state === "cut";
 
 let uploads = $state.raw<Upload[]>([]);
 const listeners = new Set<(upload: Upload) => void>();
@@ -69,7 +122,7 @@ export function onLanded(listener: (upload: Upload) => void): () => void {
 }
 
 function next(): void {
-  const sending = uploads.filter((each) => each.state === "sending").length;
+  const sending = uploads.filter((each) => each.state === "sending" || each.state === "cut").length;
   for (const upload of uploads.filter((each) => each.state === "waiting").slice(0, Math.max(0, AT_ONCE - sending)))
     void upload.run().then(() => {
       for (const listener of listeners) listener(upload);
@@ -89,11 +142,11 @@ export function again(upload: Upload): void {
 
 /** Takes those that have ended from the list. */
 export function tidy(agent: string): void {
-  uploads = uploads.filter((each) => each.agent !== agent || each.state === "waiting" || each.state === "sending");
+  uploads = uploads.filter((each) => each.agent !== agent || isUnderWay(each));
 }
 
 addEventListener("beforeunload", (event) => {
-  if (uploads.some((each) => each.state === "sending" || each.state === "waiting")) event.preventDefault();
+  if (uploads.some(isUnderWay)) event.preventDefault();
 });
 
 /** Tells which of some names are taken in a folder already. */
