@@ -94,28 +94,15 @@ class BundleTarget(msgspec.Struct, frozen=True, order=True):
         return f"Python {self.python} on {self.platform}"
 
 
-class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """What a bundle says of itself in `bundle.json`.
+class Named(msgspec.Struct, frozen=True, kw_only=True):
+    """What a bundle is called by."""
 
-    Its files are not listed: the digest of the whole archive covers them, and whoever takes a bundle compares
-    that first.
-    """
-
-    format: int
     #: Of the agent.
     version: str
     #: The first digits of a digest over all its files and what it is for: what tells two bundles apart.
     build: str
     python: str
     platform: str
-    #: The lowest and the highest version of the link's protocol that the agent speaks.
-    protocol: tuple[int, int]
-    #: Each package that is in it, with its version.
-    packages: dict[str, str]
-    #: Bytes of its files once they are unpacked.
-    unpacked: int
-    #: The oldest glibc that its parts were built for, such as `2.28`; empty for musl.
-    glibc: str = ""
 
     @property
     def target(self) -> BundleTarget:
@@ -131,6 +118,24 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     def file_name(self) -> str:
         """The name of its archive."""
         return f"outrider-agent-{self.folder}-{self.platform}.tar.gz"
+
+
+class Manifest(Named, frozen=True, kw_only=True):
+    """What a bundle says of itself in `bundle.json`.
+
+    Its files are not listed: the digest of the whole archive covers them, and whoever takes a bundle compares
+    that first.
+    """
+
+    format: int
+    #: The lowest and the highest version of the link's protocol that the agent speaks.
+    protocol: tuple[int, int]
+    #: Each package that is in it, with its version.
+    packages: dict[str, str]
+    #: Bytes of its files once they are unpacked.
+    unpacked: int
+    #: The oldest glibc that its parts were built for, such as `2.28`; empty for musl.
+    glibc: str = ""
 
     def encode(self) -> bytes:
         """Write it as `bundle.json`: the same manifest always gives the same bytes."""

@@ -6,7 +6,6 @@ import secrets
 import shutil
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
@@ -18,13 +17,12 @@ from outrider.center.backup import archive, tables
 from outrider.center.backup.archive import Manifest, Member
 from outrider.center.backup.errors import BackupDamaged, BackupRefused
 from outrider.center.backup.take import AUTHORITY, MASTER_KEY, Say
+from outrider.center.backup.visiting import visited
 from outrider.center.blobs.contract import Blobs
 from outrider.center.blobs.opening import open_blobs
 from outrider.center.settings import CenterSettings
 from outrider.center.standing import EPOCH
 from outrider.center.store import audit, events
-from outrider.center.store.database import Database
-from outrider.center.store.engine import open_database
 from outrider.center.store.migrate import revision_of, upgrade
 from outrider.center.store.migrations import HEAD, REVISIONS
 from outrider.center.store.schema import meta, sessions
@@ -206,7 +204,7 @@ async def _fill_sqlite(plan: _Plan, say: Say) -> str:
     staging = plan.home / _STAGING
     if staging.exists():
         await asyncio.to_thread(shutil.rmtree, staging)
-    async with _opened(None, staging) as database, database.writers.begin() as conn:
+    async with visited(None, staging) as database, database.writers.begin() as conn:
         epoch = await _fill(conn, plan, say)
     await asyncio.to_thread(_move_in, staging, plan.home)
     return epoch
@@ -233,7 +231,7 @@ def _sync(path: Path) -> None:
 
 async def _fill_postgres(plan: _Plan, url: str, *, replace: bool, say: Say) -> str:
     """Fill the database in one transaction: it is whole or as it was before."""
-    async with _opened(url, plan.home) as database, database.writers.begin() as conn:
+    async with visited(url, plan.home) as database, database.writers.begin() as conn:
         await database.lock_schema(conn)
         if (await conn.execute(_OTHERS)).scalar_one():
             raise BackupRefused("A center is at work on this database: stop it first.")
@@ -254,20 +252,6 @@ async def _move_tables(conn: AsyncConnection, schema: str) -> None:
     await conn.execute(sa.text(f"CREATE SCHEMA {quoted}"))
     for name in names:
         await conn.execute(sa.text(f'ALTER TABLE "{name}" SET SCHEMA {quoted}'))
-
-
-@asynccontextmanager
-async def _opened(url: str | None, home: Path) -> AsyncIterator[Database]:
-    database = open_database(url, home=home)
-    try:
-        yield database
-    except Exception as error:
-        fault = database.fault_of(error)
-        if fault is None:
-            raise
-        raise fault.unavailable() from error
-    finally:
-        await database.close()
 
 
 async def _fill(conn: AsyncConnection, plan: _Plan, say: Say) -> str:

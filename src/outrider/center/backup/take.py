@@ -2,8 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +14,7 @@ from outrider.center.backup import archive
 from outrider.center.backup.archive import Header, Manifest, Writing
 from outrider.center.backup.errors import BackupRefused
 from outrider.center.backup.tables import dump, tables_of
+from outrider.center.backup.visiting import visited
 from outrider.center.blobs.contract import BlobMissing, Blobs
 from outrider.center.blobs.opening import open_blobs
 from outrider.center.security.folder_lock import folder_lock
@@ -22,7 +22,6 @@ from outrider.center.settings import CenterSettings
 from outrider.center.standing import EPOCH, fact
 from outrider.center.store import audit
 from outrider.center.store.database import Database
-from outrider.center.store.engine import open_database
 from outrider.center.store.migrate import revision_of
 from outrider.center.store.migrations import HEAD, REVISIONS
 from outrider.center.store.sqlite import FILE
@@ -64,25 +63,11 @@ async def take(
         raise BackupRefused(
             f"There is no center in {home}: name its data folder with --home.", home=str(home)
         )
-    async with _visited(settings, home) as database:
+    async with visited(settings.database_url or None, home, beside=True) as database:
         with archive.writing(file, passphrase) as target:
             manifest = await _write(target, database, settings, home, clock=clock, by=by, say=say)
     size = (await asyncio.to_thread(file.stat)).st_size
     return Taken(manifest=manifest, size=size)
-
-
-@asynccontextmanager
-async def _visited(settings: CenterSettings, home: Path) -> AsyncIterator[Database]:
-    database = open_database(settings.database_url or None, home=home, beside=True)
-    try:
-        yield database
-    except Exception as error:
-        fault = database.fault_of(error)
-        if fault is None:
-            raise
-        raise fault.unavailable() from error
-    finally:
-        await database.close()
 
 
 async def _write(

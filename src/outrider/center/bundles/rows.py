@@ -3,13 +3,12 @@
 from enum import StrEnum
 from typing import Any, Final
 
-import msgspec
 import sqlalchemy as sa
 
 from outrider.center.store.connection import Connection
 from outrider.center.store.rows import as_struct
 from outrider.center.store.schema import agent_details, bundles
-from outrider.domain.bundles import BundleTarget, Manifest
+from outrider.domain.bundles import BundleTarget, Manifest, Named
 
 
 class Origin(StrEnum):
@@ -23,14 +22,10 @@ class Origin(StrEnum):
     """It was made elsewhere."""
 
 
-class BundleRow(msgspec.Struct, frozen=True, kw_only=True):
+class BundleRow(Named, frozen=True, kw_only=True):
     """A bundle as it is kept; `archive_blob` is None until its bytes are, too."""
 
     digest: str
-    version: str
-    build: str
-    python: str
-    platform: str
     glibc: str
     protocol_lowest: int
     protocol_highest: int
@@ -42,21 +37,6 @@ class BundleRow(msgspec.Struct, frozen=True, kw_only=True):
     created: float
     created_by: str
     archive_blob: str | None
-
-    @property
-    def target(self) -> BundleTarget:
-        """What it is for."""
-        return BundleTarget(self.python, self.platform)
-
-    @property
-    def folder(self) -> str:
-        """The name of its folder on a host."""
-        return f"{self.version}-{self.build}-{self.target.abi}"
-
-    @property
-    def file_name(self) -> str:
-        """The name of its archive."""
-        return f"outrider-agent-{self.folder}-{self.platform}.tar.gz"
 
 
 def row_of(
