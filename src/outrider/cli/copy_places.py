@@ -50,3 +50,11 @@ def parse_place(text: str) -> CopyPlace:
             f"or, for a file here, ./{escape(text)[:80]}"
         )
     return CopyPlace(host, path)
+
+
+def on_host(text: str) -> tuple[str, str]:
+    """Return the host and the path of `host:/path`. Raises Invalid for anything else."""
+    place = parse_place(text)
+    if place.host is None:
+        raise Invalid(f"Say which host, as in web-01:/path, not {escape(text)[:80]!r}.")
+    return place.host, place.path

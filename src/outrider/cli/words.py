@@ -30,6 +30,9 @@ WORDS: Final[tuple[Word, ...]] = (
     Word("logs", "outrider.cli.logs", "Read hosts' logs, and follow them."),
     Word("metrics", "outrider.cli.metrics", "Show hosts' figures, live or over time."),
     Word("cp", "outrider.cli.cp", "Copy files and folders to hosts, from hosts, and between them."),
+    Word("mkdir", "outrider.cli.mkdir", "Make folders on hosts."),
+    Word("mv", "outrider.cli.mv", "Move or rename a file or a folder on a host."),
+    Word("rm", "outrider.cli.rm", "Delete files and folders on hosts."),
     Word("commands", "outrider.cli.commands", "List a host's commands; show or follow one."),
     Word("cancel", "outrider.cli.cancel", "Cancel a command."),
     Word(

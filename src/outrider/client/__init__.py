@@ -75,7 +75,7 @@ from outrider.client.faults import (
     TargetRefused,
     WrongCertificate,
 )
-from outrider.client.files import Download, FileInfo, Uploaded
+from outrider.client.files import Deleted, Download, Filed, FileInfo, Uploaded
 from outrider.client.groups import Group, GroupMember, GroupProfile, Profile, ProfileParameter
 from outrider.client.logs import LogAway, LogBack, LogGap, LogLine, LogNotice, LogStep
 from outrider.client.looks import HostProcess, HostProcesses, HostService, HostServices
@@ -116,6 +116,7 @@ __all__ = [
     "ChannelTested",
     "Command",
     "CommandType",
+    "Deleted",
     "DeployProgress",
     "Deployment",
     "DeploymentStep",
@@ -130,6 +131,7 @@ __all__ = [
     "Event",
     "EventsMissed",
     "FileInfo",
+    "Filed",
     "Firing",
     "Group",
     "GroupMember",

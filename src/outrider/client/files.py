@@ -1,4 +1,4 @@
-"""Hosts' files: looked at, downloaded and uploaded, in pieces of any number.
+"""Hosts' files: looked at, downloaded and uploaded in pieces of any number, moved and deleted.
 
 Paths are text; a host's name that is not UTF-8 has surrogate escapes in it, as `os.fsdecode` makes them.
 """
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _PAGE: Final = 1000
 _UPLOAD_SECONDS: Final = 600.0
 """After the last byte, a host still writes what its memory holds to its disk."""
+_DEED_SECONDS: Final = 3600.0
+"""A large folder takes its time, and its host says nothing before the end."""
 
 
 class FileInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,6 +83,19 @@ class Uploaded(msgspec.Struct, frozen=True, kw_only=True):
     files: int | None = None
     left_out: list[str] = []
     left_out_total: int = 0
+
+
+class Filed(msgspec.Struct, frozen=True, kw_only=True):
+    """A folder that was made, or what has another name now: where it really is on the host."""
+
+    path: str
+
+
+class Deleted(msgspec.Struct, frozen=True, kw_only=True):
+    """What was deleted on the host: where it really was, and how many entries, itself counted."""
+
+    path: str
+    deleted: int
 
 
 class Files(Asking):
@@ -168,6 +183,29 @@ class Files(Asking):
             silence=_UPLOAD_SECONDS,
         )
         return self._transport().decode(body, Uploaded, where)
+
+    async def make_folder(self, agent_id: str, path: str) -> Filed:
+        """Make the folder `path` in one that is there. Raises what `file` raises, FileExists."""
+        where = _where(agent_id, "/folders", path, {})
+        return await self._transport().work("POST", where, Filed, silence=_DEED_SECONDS)
+
+    async def move_file(self, agent_id: str, path: str, to: str, *, replace: bool = False) -> Filed:
+        """Give a file or a folder the name `to`, on the same file system; a link is moved itself.
+
+        Raises what `file` raises, FileExists for what is there and is not to be replaced.
+        """
+        where = _where(agent_id, "/move", path, {"replace": "true"} if replace else {})
+        where += f"&to={quote(os.fsencode(to), safe='/')}"
+        return await self._transport().work("POST", where, Filed, silence=_DEED_SECONDS)
+
+    async def delete_file(self, agent_id: str, path: str, *, recursive: bool = False) -> Deleted:
+        """Delete a file, a link itself or a folder; one that is not empty only when it is `recursive`.
+
+        Raises what `file` raises, FolderNotEmpty, FileBusy. Cancelling stops it; what is deleted stays so,
+        and `fields["deleted"]` of an error counts it.
+        """
+        where = _where(agent_id, "", path, {"recursive": "true"} if recursive else {})
+        return await self._transport().work("DELETE", where, Deleted, silence=_DEED_SECONDS)
 
 
 def _where(agent_id: str, word: str, path: str, query: Mapping[str, str]) -> str:

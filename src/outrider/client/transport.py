@@ -356,6 +356,11 @@ class Transport:
         ) as answer:
             return await self._bounded(answer, _MAX_PROBLEM, path)
 
+    async def work(self, method: str, path: str, answer: type[T], *, silence: float) -> T:
+        """Make a request once whose answer may take up to `silence` seconds. Raises as `ask` does."""
+        async with self._request(method, path, headers={}, silence=silence) as found:
+            return self.decode(await self._bounded(found, _MAX_PROBLEM, path), answer, path)
+
     async def download(self, path: str) -> AsyncGenerator[bytes, None]:
         """An answer of any length, in pieces as they come. It is asked for once."""
         async with self._request("GET", path, headers={"Accept": "*/*"}) as answer:

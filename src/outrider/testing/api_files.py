@@ -7,7 +7,7 @@ from aiohttp import web
 from blake3 import blake3
 
 from outrider.domain.errors import HostAway, Invalid, NotFound
-from outrider.domain.file_errors import FileExists, NotAFile
+from outrider.domain.file_errors import FileExists, FolderNotEmpty, NotAFile, NotAFolder
 from outrider.testing.api_access import NOW
 
 Json: TypeAlias = dict[str, Any]
@@ -28,6 +28,9 @@ class FakeFiles:
         return [
             web.get(files, self._download),
             web.post(files, self._upload),
+            web.delete(files, self._delete),
+            web.post(files + "/folders", self._make_folder),
+            web.post(files + "/move", self._move),
             web.get(files + "/list", self._list),
             web.get(files + "/stat", self._stat),
         ]
@@ -109,3 +112,62 @@ class FakeFiles:
         self.files[agent, dest] = content
         digest = blake3(content).hexdigest()
         return web.json_response({"path": dest, "size": len(content), "blake3": digest})
+
+    def _is_there(self, agent: str, path: str) -> bool:
+        return (agent, path) in self.files or self._is_folder(agent, path)
+
+    def _inside(self, agent: str, path: str) -> list[str]:
+        inside = path.rstrip("/") + "/"
+        known = (*self.files, *self.folders)
+        return [name for owner, name in known if owner == agent and name.startswith(inside)]
+
+    def _place(self, agent: str, text: str) -> str:
+        path = self._path(text)
+        above = path.rpartition("/")[0] or "/"
+        if not self._is_folder(agent, above):
+            raise NotFound(f"There is no {path} on this host.", path=path)
+        return path
+
+    async def _make_folder(self, request: web.Request) -> web.Response:
+        agent = self._agent(request)
+        path = self._place(agent, request.query["path"])
+        if self._is_there(agent, path):
+            raise FileExists(f"{path} is there already.", path=path)
+        self.folders.add((agent, path))
+        return web.json_response({"path": path}, status=201)
+
+    async def _move(self, request: web.Request) -> web.Response:
+        agent = self._agent(request)
+        path, to = self._place(agent, request.query["path"]), self._place(agent, request.query["to"])
+        is_folder = self._view(agent, path)["kind"] == "folder"
+        if self._is_there(agent, to):
+            if request.query.get("replace") != "true":
+                raise FileExists(f"{to} is there already.", path=to)
+            if self._is_folder(agent, to) and not is_folder:
+                raise NotAFile(f"{to} is a folder.", path=to)
+            if is_folder and not self._is_folder(agent, to):
+                raise NotAFolder(f"{to} is no folder.", path=to)
+            if self._inside(agent, to):
+                raise FolderNotEmpty(f"{to} is a folder that is not empty.", path=to)
+        if to.startswith(f"{path}/"):
+            raise Invalid(f"{path} can't be moved into itself.", path=to)
+        moved = {name: to + name[len(path) :] for name in (path, *self._inside(agent, path))}
+        for name, new in moved.items():
+            if (agent, name) in self.files:
+                self.files[agent, new] = self.files.pop((agent, name))
+            if (agent, name) in self.folders:
+                self.folders.remove((agent, name))
+                self.folders.add((agent, new))
+        return web.json_response({"path": to})
+
+    async def _delete(self, request: web.Request) -> web.Response:
+        agent = self._agent(request)
+        path = self._place(agent, request.query["path"])
+        _ = self._view(agent, path)
+        inside = self._inside(agent, path)
+        if inside and request.query.get("recursive") != "true":
+            raise FolderNotEmpty(f"{path} is a folder that is not empty.", path=path)
+        for name in (path, *inside):
+            _ = self.files.pop((agent, name), None)
+            self.folders.discard((agent, name))
+        return web.json_response({"path": path, "deleted": 1 + len(inside)})

@@ -22,8 +22,11 @@ from yarl import URL
 from outrider.agent.lane import LaneDoor
 from outrider.agent.policy import PolicyFile
 from outrider.agent.streams.files import FileStream
+from outrider.domain.errors import LinkFault
 from outrider.engines.files.unfinished import Unfinished
 from outrider.kit.tasks import Tasks
+from outrider.protocol import file_stream
+from outrider.protocol.open_stream import OpenStream
 from tests.fixtures.center import OwnCenter, own_center
 from tests.fixtures.links import TestAgent, enrol
 from tests.fixtures.serving import serving
@@ -585,3 +588,29 @@ async def test_a_delete_ends_with_who_asked_for_it(site: Site) -> None:
         entries = await site.audited()
     assert entries[-1]["data"]["error"] == "stream_lost"
     assert names_in(site.folder / "big")
+
+
+async def test_an_older_agent_is_told_of(tmp_path: Path) -> None:
+    """It refuses what it does not know; nothing is audited, and the answer says what to do."""
+
+    class Older:
+        ability = "files"
+        window = file_stream.WINDOW
+
+        async def serve(self, request: msgspec.Raw, stream: OpenStream) -> None:
+            known = file_stream.LookAt | file_stream.Fetch
+            try:
+                _ = msgspec.msgpack.decode(request, type=known)
+            except msgspec.DecodeError as error:
+                raise LinkFault(f"A request for files does not fit: {error}.") from None
+            await stream.end()
+
+    policy = PolicyFile(tmp_path / "policy.toml", owner=os.getuid())
+    async with own_center(tmp_path / "center") as own:
+        agent = await enrol(own.api)
+        async with agent.linked(own.api) as link, serving(own.api, agent, link, {"files": Older()}, policy):
+            site = Site(own, agent, tmp_path, tmp_path)
+            got = await site.deed("DELETE", "", "/srv/x")
+            assert (got.status, got.json["code"]) == (502, "host_fault")
+            assert "older than the center" in got.json["detail"]
+            assert await site.audited() == []

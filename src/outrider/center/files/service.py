@@ -57,6 +57,9 @@ MOST_NAME: Final = 1024
 _SAID_WITHIN: Final = 20.0
 """Seconds: a lane may break on one side only, and the other wait there for ever."""
 
+_UNKNOWN: Final = "request for files does not fit"
+"""What an agent says of a request that it does not know."""
+
 
 class HostFile:
     """A file of a host that is open to be downloaded."""
@@ -283,9 +286,11 @@ class FileService:
         async with self._open(agent_id, wanted) as stream:
             try:
                 ready = await _heard(stream, Ready)
-            except LinkFault as fault:
+            except HostFault as fault:
+                if _UNKNOWN not in fault.detail:
+                    raise
                 raise HostFault(
-                    f"The host's agent can't do this: is it older than the center? Update it. {fault.detail}"
+                    "The agent of this host is older than the center and can't do this: update it."
                 ) from fault
             noted = {"path": shown(ready.path), **said}
             await self.note(agent_id, actions[0], by, **noted)

@@ -9,7 +9,7 @@ from outrider.client.waiting.base import Waiting
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Iterable, Iterator
 
-    from outrider.client.files import Download, FileInfo, Uploaded
+    from outrider.client.files import Deleted, Download, Filed, FileInfo, Uploaded
 
 
 class WaitingFiles(Waiting):
@@ -56,3 +56,15 @@ class WaitingFiles(Waiting):
                 extract=extract,
             )
         )
+
+    def make_folder(self, agent_id: str, path: str) -> Filed:
+        """Make a folder of a host, in one that is there."""
+        return self._wait(self._center.make_folder(agent_id, path))
+
+    def move_file(self, agent_id: str, path: str, to: str, *, replace: bool = False) -> Filed:
+        """Give a file or a folder of a host another name."""
+        return self._wait(self._center.move_file(agent_id, path, to, replace=replace))
+
+    def delete_file(self, agent_id: str, path: str, *, recursive: bool = False) -> Deleted:
+        """Delete a file or a folder of a host."""
+        return self._wait(self._center.delete_file(agent_id, path, recursive=recursive))

@@ -30,7 +30,7 @@ from outrider.client import (
 )
 from outrider.client.terminal import TerminalEnded, TerminalOpened, TerminalWindow, open_terminal
 from outrider.domain.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated, UnknownType
-from outrider.domain.file_errors import FileExists
+from outrider.domain.file_errors import FileExists, FolderNotEmpty
 from outrider.domain.terminals import TerminalOver
 
 
@@ -372,6 +372,34 @@ class ApiSuite:
                 await center.file(host.agent_id, f"{folder}/nothing")
             with pytest.raises(Invalid):
                 await center.file(host.agent_id, "relative")
+
+    async def test_folders_are_made_and_files_moved_and_deleted(self, site: Site) -> None:
+        """What is there stays unless it is said; what is deleted is counted."""
+        async with (
+            site.host(_name("web")) as host,
+            host.disk() as folder,
+            AsyncCenter(site.url, token=site.token) as center,
+        ):
+            agent = host.agent_id
+            assert (await center.make_folder(agent, f"{folder}/a")).path == f"{folder}/a"
+            for name in ("a/one", "a/two"):
+                await center.upload(agent, f"{folder}/{name}", [b"x"])
+            with pytest.raises(FileExists):
+                await center.make_folder(agent, f"{folder}/a")
+            with pytest.raises(NotFound):
+                await center.make_folder(agent, f"{folder}/no/a")
+            with pytest.raises(FileExists):
+                await center.move_file(agent, f"{folder}/a/one", f"{folder}/a/two")
+            await center.move_file(agent, f"{folder}/a/one", f"{folder}/a/two", replace=True)
+            assert (await center.move_file(agent, f"{folder}/a", f"{folder}/b")).path == f"{folder}/b"
+            assert [each.name async for each in center.files(agent, f"{folder}/b")] == ["two"]
+            with pytest.raises(FolderNotEmpty):
+                await center.delete_file(agent, f"{folder}/b")
+            gone = await center.delete_file(agent, f"{folder}/b", recursive=True)
+            assert (gone.path, gone.deleted) == (f"{folder}/b", len(("b", "two")))
+            for deed in (center.delete_file(agent, f"{folder}/b"), center.file(agent, f"{folder}/b")):
+                with pytest.raises(NotFound):
+                    await deed
 
     async def test_a_log(self, site: Site) -> None:
         """The last lines, then new ones; it goes on after any line; a file that is not there is an error."""
