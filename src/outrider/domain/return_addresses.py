@@ -35,6 +35,11 @@ class ReturnAddress(msgspec.Struct, frozen=True):
         return f"{bare}{'&' if '?' in bare else '?'}{query}{hash_}{fragment}"
 
 
+def console() -> ReturnAddress:
+    """The console, for a browser whose sign-in is not known any more: where it came from is not either."""
+    return ReturnAddress(f"{_CONSOLE}/", is_program=False)
+
+
 def parse(text: str) -> ReturnAddress:
     """Read a path of the center (`/...`) or `http://127.0.0.1:PORT/...`. Raises Invalid for anything else."""
     if len(text) <= MAX_LENGTH and _PLAIN.fullmatch(text):

@@ -58,10 +58,10 @@ class Browser:
         self._api = api
         self.cookie = ""
 
-    async def go(self, address: str) -> Answer:
+    async def go(self, address: str, *, accept: str = "*/*") -> Answer:
         """Ask for an address of the center or the provider."""
         url = address if address.startswith("http") else self._api.url + address
-        headers = {"Cookie": self.cookie} if self.cookie else {}
+        headers = {"Accept": accept} | ({"Cookie": self.cookie} if self.cookie else {})
         async with self._api.session.get(url, headers=headers, allow_redirects=False) as response:
             if "Set-Cookie" in response.headers:
                 self.cookie = response.headers["Set-Cookie"].split(";")[0]
@@ -213,7 +213,7 @@ async def test_what_does_not_hold_is_refused(
 
 
 async def test_a_state_works_once_and_only_here(tmp_path: Path, provider: Provider) -> None:
-    """A callback that is sent again, made up, or shown by another browser is refused."""
+    """A callback that is sent again, made up, or shown by another browser is refused; a person reads why."""
     async with center_with(tmp_path, provider) as own:
         browser = Browser(own.api)
         callback = await browser.come_back()
@@ -226,6 +226,13 @@ async def test_a_state_works_once_and_only_here(tmp_path: Path, provider: Provid
         await victim.leave()
         assert (await victim.go(stolen)).status == 400
         assert (await browser.go(stolen)).status == 400
+        shown = await browser.go(callback, accept="text/html,application/xhtml+xml;q=0.9,*/*;q=0.8")
+        assert shown.status == 302
+        place = urlsplit(shown.headers["Location"])
+        assert (place.scheme, place.netloc, place.path) == ("", "", "/console/")
+        told = parse_qs(place.query)
+        assert told["error"] == ["invalid"]
+        assert "begin again" in told["error_description"][0]
 
 
 async def test_new_keys_of_the_provider_are_found(tmp_path: Path, provider: Provider) -> None:

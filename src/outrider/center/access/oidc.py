@@ -113,7 +113,7 @@ class Providers:
         except OutriderError as error:
             if not back.shows_refusals:
                 raise
-            return Departure(_refusal(back, error), browser or _random())
+            return Departure(refusal(back, error), browser or _random())
         pending = _Pending(
             nonce=secrets.token_urlsafe(_BYTES),
             verifier=secrets.token_urlsafe(_BYTES),
@@ -156,7 +156,7 @@ class Providers:
             await self._sign_in.refuse(None, address, "provider")
             if not pending.back.shows_refusals:
                 raise
-            return _refusal(pending.back, error)
+            return refusal(pending.back, error)
         return pending.back.with_query(urlencode({"code": self._proved.put(user.id)}))
 
     async def exchange(self, code: str, *, address: str, client: str) -> SignedIn:
@@ -226,7 +226,8 @@ class Providers:
             raise NotFound("There is no such provider; GET /api/oidc lists them.")
 
 
-def _refusal(back: ReturnAddress, error: OutriderError) -> str:
+def refusal(back: ReturnAddress, error: OutriderError) -> str:
+    """Return the address that tells there what went wrong."""
     return back.with_query(urlencode({"error": error.code, "error_description": error.detail}))
 
 

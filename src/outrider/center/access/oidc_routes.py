@@ -8,11 +8,13 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from litestar.types import ControllerRouterHandler
 
-from outrider.center.access.oidc import SIGN_IN_WITHIN, Arrival, Listed, Providers
+from outrider.center.access.oidc import SIGN_IN_WITHIN, Arrival, Listed, Providers, refusal
 from outrider.center.access.views import ExchangeBody, LoginAnswer, login_answer
 from outrider.center.http.addresses import client_address
 from outrider.center.http.callers import Open, access
 from outrider.center.http.problems import documented
+from outrider.domain import return_addresses
+from outrider.domain.errors import OutriderError
 
 Asked = Request[Any, Any, Any]
 Known = NamedDependency[Providers]
@@ -72,11 +74,19 @@ async def end_sign_in(  # the provider chooses these names
     error: FromQuery[str | None] = None,
     iss: FromQuery[str | None] = None,
 ) -> Response[None]:
-    """Take the browser back from the provider, and send it on to where it began."""
+    """Take the browser back from the provider, and send it on to where it began.
+
+    What goes wrong is told in the console to who asks for a page, and as an error to others.
+    """
     arrival = Arrival(
         code=code, state=provider_state, error=error, issuer=iss, browser=request.cookies.get(COOKIE)
     )
-    target = await providers.arrive(name, arrival, address=client_address(request))
+    try:
+        target = await providers.arrive(name, arrival, address=client_address(request))
+    except OutriderError as refused:
+        if not _is_a_page(request):
+            raise
+        target = refusal(return_addresses.console(), refused)
     return Response(None, headers={"Location": target, **_NO_STORE})
 
 
@@ -92,6 +102,11 @@ async def exchange_code(data: JSONBody[ExchangeBody], request: Asked, providers:
         data.code, address=client_address(request), client=request.headers.get("user-agent", "")
     )
     return login_answer(signed_in)
+
+
+def _is_a_page(request: Asked) -> bool:
+    """Whether a person would see the answer: what browsers ask for as they follow an address."""
+    return "text/html" in request.headers.get("accept", "")
 
 
 def _base_url(request: Asked) -> str:
