@@ -1,11 +1,12 @@
 """The console's files in a real browser, on the disk of a real host."""
 
+import re
 from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from tests.acceptance.browsing import DESKTOP, PHONE, person
+from tests.acceptance.browsing import DESKTOP, PHONE, person, user
 from tests.acceptance.fleet import Fleet
 
 pytestmark = pytest.mark.timeout(180)
@@ -105,6 +106,11 @@ async def test_hostile_names_are_only_shown(
         await expect(page.get_by_label("Content of the file")).to_contain_text("<script>")
         assert not await somebody.is_too_wide()
         await page.get_by_role("button", name="Close").last.click()
+        await page.get_by_label("Select line").check()
+        await page.get_by_role("grid").press("F2")
+        await expect(page.get_by_role("textbox", name="Name")).to_have_value(re.compile("^line"))
+        assert not await somebody.is_too_wide()
+        await page.keyboard.press("Escape")
         await page.get_by_label("Select all").check()
         await page.get_by_role("button", name="Delete").click()
         assert not await somebody.is_too_wide()
@@ -142,7 +148,7 @@ async def test_a_large_file_is_not_held_by_the_page(fleet: Fleet, browser: Brows
 async def test_folders_go_up_and_an_upload_is_cancelled(
     fleet: Fleet, browser: Browser, tmp_path: Path
 ) -> None:
-    """With all that is in them; what is there is asked about; a cancelled upload leaves nothing."""
+    """With all that is in them, once asked; a cancelled upload leaves nothing; a viewer has none of it."""
     host = await fleet.add_host("web", label="web-01")
     folder, source = tmp_path / "there", tmp_path / "site"
     folder.mkdir()
@@ -182,3 +188,10 @@ async def test_folders_go_up_and_an_upload_is_cancelled(
         await page.get_by_role("button", name="Cancel large.bin").click()
         await expect(page.get_by_text("cancelled; nothing is left of it")).to_be_visible()
         assert [each.name for each in folder.iterdir() if not each.name.startswith(".")] == ["site"]
+        assert (await fleet.api.call("GET", f"/agents/{host.agent_id}/commands")) == []
+    name = await user(fleet, "viewer")
+    async with person(browser, fleet) as viewer:
+        await viewer.sign_in(f"/hosts/{host.agent_id}/files?path={folder}", username=name)
+        await expect(viewer.page.get_by_text("web-01").first).to_be_visible()
+        for verb in ("Upload", "New folder", "Rename", "Delete"):
+            await expect(viewer.page.get_by_role("button", name=verb)).to_have_count(0)

@@ -11,6 +11,7 @@ import stat
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from typing import Final, NamedTuple
 
 from outrider.domain.errors import Invalid, OutriderError, Unavailable
@@ -236,10 +237,16 @@ def _open_below(folder: int, name: str, path: str) -> int:
         if error.errno not in _NO_KERNEL:
             raise
     descriptor = os.open(name, _FOLDER, dir_fd=folder)
-    if os.fstat(descriptor).st_dev != os.fstat(folder).st_dev:
+    if _mount_of(descriptor) != _mount_of(folder):
         os.close(descriptor)
         raise _mounted(path)
     return descriptor
+
+
+def _mount_of(descriptor: int) -> str:
+    """Return the kernel's number of the mount that an open folder lies on, empty where it tells none."""
+    lines = Path(f"/proc/self/fdinfo/{descriptor}").read_text(encoding="ascii").splitlines()
+    return next((line for line in lines if line.startswith("mnt_id:")), "")
 
 
 def _mounted(path: str) -> FileBusy:
