@@ -198,6 +198,7 @@ async def test_a_viewer_sees_no_button_that_can_not_work(fleet: Fleet, browser: 
         for path, there in (
             ("/hosts", "web-01"),
             (f"/hosts/{ids['web-01']}", "Kernel"),
+            (f"/hosts/{ids['web-01']}/files", "web-01"),
             ("/commands?new=1", "exit 1"),
             (f"/commands/{sent['id']}", "exit code 1"),
             ("/", "Recent activity"),
@@ -205,7 +206,9 @@ async def test_a_viewer_sees_no_button_that_can_not_work(fleet: Fleet, browser: 
             await viewer.go(path)
             await expect(page.get_by_text(there).first).to_be_visible()
             buttons = await page.locator("main").get_by_role("button").all_inner_texts()
-            verbs = re.compile(r"\b(Run|Approve|Decline|Tag|Add|Cancel|Retry)\b")
+            verbs = re.compile(
+                r"\b(Run|Approve|Decline|Tag|Add|Cancel|Retry|Upload|New folder|Rename|Delete)\b"
+            )
             assert not [text for text in buttons if verbs.search(text)], path
             await expect(page.locator("main input[type=checkbox]")).to_have_count(0)
 

@@ -10,7 +10,8 @@ export type UploadState = "waiting" | "sending" | "cut" | "done" | "failed" | "c
 const AT_ONCE = 2;
 /** An upload that is cut begins anew, since a host keeps nothing of one; so many times by itself. */
 const TRIES = 3;
-/** Seconds between two looks whether the host can be reached again, and how many looks. */
+/** Seconds before the first look whether the host can be reached again, before the others, and how many looks. */
+const FIRST_AFTER = 1;
 const LOOK_AFTER = 3;
 const LOOKS = 200;
 
@@ -80,7 +81,7 @@ export class Upload {
     this.#stop = () => leaving.abort();
     for (let look = 1; ; look += 1)
       try {
-        await pause(LOOK_AFTER, leaving.signal);
+        await pause(look === 1 ? FIRST_AFTER : LOOK_AFTER, leaving.signal);
         await get<FileView>(`/api/agents/${encodeURIComponent(this.agent)}/files/stat?path=${this.folder}`, {}, leaving.signal);
         return;
       } catch (error) {
