@@ -206,6 +206,7 @@ class _Confirm:
                 [{"user_id": item.user_id, "code_hash": each} for each in item.code_hashes],
             )
             tx.audit(item.by, "totp.confirm", item.user_id)
+            tx.event("user.changed", item.user_id, {"totp": True})
             results.append(None)
         return results
 
@@ -221,6 +222,7 @@ class _End:
         for item in items:
             await user_rows.forget_second_factor(tx, item.user_id)
             tx.audit(item.by, "totp.end", item.user_id)
+            tx.event("user.changed", item.user_id, {"totp": False})
         return [None] * len(items)
 
 

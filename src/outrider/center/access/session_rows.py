@@ -178,6 +178,7 @@ class OpenSessions:
         if item.proof.recovery is not None:
             told["recovery_code"] = True
         tx.audit(item.by, "session.open", item.id, told)
+        tx.event("session.opened", item.user_id, {})
 
 
 async def spend(tx: Transaction, user_id: UserId, proof: Proof) -> None:

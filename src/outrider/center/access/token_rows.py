@@ -108,6 +108,7 @@ class MakeTokens:
         await tx.conn.execute(sa.insert(api_tokens).values(**values, token_hash=item.token_hash))
         told = {"name": item.name, "user": user.username, "expires": item.expires}
         tx.audit(item.by, "token.make", item.id, told)
+        tx.event("token.made", user.id, {"name": item.name})
         return row
 
 
@@ -135,6 +136,7 @@ class DeleteTokens:
             await user_rows.check_may_manage(tx, item.by, Role(row.role))
         await tx.conn.execute(sa.delete(api_tokens).where(api_tokens.c.id == item.token_id))
         tx.audit(item.by, "token.delete", item.token_id, {"name": row.name, "user": row.username})
+        tx.event("token.revoked", row.id, {"name": row.name})
 
 
 class RevokeTokens:
@@ -152,6 +154,7 @@ class RevokeTokens:
         ended = await tx.conn.execute(sa.delete(api_tokens).where(api_tokens.c.user_id == user.id))
         await tx.conn.execute(sa.update(users).where(users.c.id == user.id).values(stamp=item.stamp))
         tx.audit(item.by, "token.revoke_all", user.id, {"user": user.username, "ended": ended.rowcount})
+        tx.event("token.revoked", user.id, {})
         return ended.rowcount
 
 

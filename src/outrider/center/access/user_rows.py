@@ -304,6 +304,7 @@ class RemoveSecondFactors:
     async def _remove(self, tx: Transaction, item: Removal) -> None:
         user = await manageable(tx, item.by, item.user_id)
         await forget_second_factor(tx, user.id)
+        tx.event("user.changed", user.id, {"totp": False})
         tx.audit(item.by, "totp.remove", user.id, {"username": user.username})
 
 

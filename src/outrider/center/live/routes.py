@@ -2,23 +2,25 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import msgspec
-from litestar import Router, get
+from litestar import Request, Router, get
 from litestar.di import NamedDependency
 from litestar.params import FromQuery, HeaderParameter, QueryParameter
 from litestar.response import Stream
 
-from outrider.center.http.callers import access
+from outrider.center.http.callers import Caller, access
 from outrider.center.http.event_streams import EventStreams
 from outrider.center.live.log import EventLog, Missed
 from outrider.center.store.events import Event
 from outrider.domain.errors import Invalid
+from outrider.domain.events import may_read
 from outrider.domain.roles import Role
 from outrider.kit import sse
 from outrider.kit.tasks import Tasks
 
+Asked = Request[Caller, Any, Any]
 COMMENT_EVERY: Final = 15.0
 _WAITING: Final = 64
 
@@ -38,13 +40,18 @@ def _encode(item: Event | Missed) -> bytes:
     return sse.encode(item.kind, msgspec.json.encode(data), str(item.position))
 
 
-async def _stream(log: EventLog, after: int | None) -> AsyncGenerator[bytes, None]:
-    """Follow the log, with a comment when nothing has happened for a while."""
+def _may_read(event: Event, reader: Caller) -> bool:
+    return may_read(event.kind, event.subject, role=reader.role, user_id=reader.user_id)
+
+
+async def _stream(log: EventLog, after: int | None, reader: Caller) -> AsyncGenerator[bytes, None]:
+    """Follow what the reader may see of the log, with a comment when nothing has happened for a while."""
     waiting: asyncio.Queue[bytes] = asyncio.Queue(_WAITING)
 
     async def fill() -> None:
         async for item in log.follow(after):
-            await waiting.put(_encode(item))
+            if isinstance(item, Missed) or _may_read(item, reader):
+                await waiting.put(_encode(item))
 
     async with Tasks("events") as tasks:
         filling = tasks.start("follow", fill())
@@ -68,6 +75,7 @@ def parse_position(text: str | None) -> int | None:
 
 @get("/events", opt=access(Role.VIEWER, token_in_query=True), media_type="text/event-stream")
 async def follow_events(
+    request: Asked,
     event_log: NamedDependency[EventLog],
     event_streams: NamedDependency[EventStreams],
     last_event_id: Annotated[str | None, HeaderParameter(name="Last-Event-ID")] = None,
@@ -76,7 +84,7 @@ async def follow_events(
 ) -> Stream:
     """Follow what changes in the fleet; without a position, from now on."""
     position = parse_position(last_event_id)
-    return event_streams.answer(_stream(event_log, after if position is None else position))
+    return event_streams.answer(_stream(event_log, after if position is None else position, request.user))
 
 
 def router() -> Router:
