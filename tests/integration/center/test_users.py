@@ -1,13 +1,15 @@
 """Users and sessions over the wire: who may manage whom, and what ends when."""
 
 import asyncio
+import json
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 from outrider.center.access.authentication import NOTED_EVERY
 from outrider.domain.roles import Role
 from outrider.testing.clock import TurnedClock
-from tests.fixtures.api import Answer, Api
+from tests.fixtures.api import Answer, Api, EventStream
 from tests.fixtures.center import PASSWORD, own_center
 
 
@@ -229,6 +231,29 @@ async def test_sessions_are_listed_and_ended(tmp_path: Path) -> None:
         assert (await api.ask("DELETE", "/api/sessions", role=None, headers=mine)).json == {"ended": 1}
         assert (await api.ask("DELETE", f"/api/sessions/{current['id']}")).status == 200
         assert (await api.ask("GET", "/api/session", role=None, headers=mine)).status == 401
+
+
+async def test_an_ended_session_is_told_to_who_may_list_it(tmp_path: Path) -> None:
+    """Its user and admins hear of it, live and from any position on; to others the log has no such event."""
+    async with own_center(tmp_path) as own, AsyncExitStack() as stack:
+        api = own.api
+        alice = await add(api, "alice", "viewer")
+        await signed_in(api, "alice")
+        readers = {role.value: api.bearer(role) for role in Role} | {"alice": await signed_in(api, "alice")}
+
+        async def follow(reader: str, path: str) -> EventStream:
+            asked = api.session.get(api.url + path, headers=readers[reader])
+            return EventStream(await stack.enter_async_context(asked))
+
+        live = {reader: await follow(reader, "/api/events") for reader in readers}
+        ended = await api.ask("DELETE", "/api/sessions", role=None, headers=readers["alice"])
+        assert ended.json == {"ended": 1}
+        await api.post("/api/groups", {"name": "last", "rule": "SITE=x"})
+        for reader, stream in live.items():
+            resumed = await follow(reader, "/api/events?after=0")
+            for events in (await stream.until("group.made"), await resumed.until("group.made")):
+                told = [json.loads(each.data)["subject"] for each in events if each.event == "session.ended"]
+                assert told == ([] if reader in {"viewer", "operator"} else [alice["id"]]), reader
 
 
 async def test_a_password_that_changes_meanwhile_opens_no_session(tmp_path: Path) -> None:
