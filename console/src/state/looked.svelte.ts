@@ -1,18 +1,24 @@
-/** What a host shows of itself, looked at again and again while somebody looks at the page. */
+/** What no event tells of, looked at again and again while somebody looks at the page. */
 
 import { untrack } from "svelte";
 import { keepLooking } from "../logic/looking";
+import type { Event } from "./live.svelte";
 import { resource, type Resource } from "./resource.svelte";
 
-/** Looking takes the host some work: what takes it long is looked at less often, and so is what can't be had. */
+/** Looking is work for whoever answers: what takes long is looked at less often, and so is what can't be had. */
 const SHARE = 4;
 const AFTER_TROUBLE = 15_000;
 
 /**
- * Looks at once, and every so many milliseconds while `wanted` is true and the page is in sight: no event tells of what
- * comes and goes on a host. Never twice at a time. For use while a component is made.
+ * Looks at once, and every so many milliseconds while `wanted` is true and the page is in sight. Never twice at a time.
+ * `changes` picks the events that tell of some of it, as with `resource`. For use while a component is made.
  */
-export function looked<T>(look: (signal: AbortSignal) => Promise<T>, wanted: () => boolean, every: number): Resource<T> {
+export function looked<T>(
+  look: (signal: AbortSignal) => Promise<T>,
+  wanted: () => boolean,
+  every: number,
+  changes?: (event: Event) => boolean,
+): Resource<T> {
   let took = 0;
   const found = resource(async (signal) => {
     const began = performance.now();
@@ -21,10 +27,12 @@ export function looked<T>(look: (signal: AbortSignal) => Promise<T>, wanted: () 
     } finally {
       took = performance.now() - began;
     }
-  });
+  }, changes);
 
+  // Derived, so that what it reads changes without looking anew.
+  const on = $derived(wanted());
   $effect(() => {
-    if (!wanted()) return;
+    if (!on) return;
     // Its own answers must not begin it anew.
     return untrack(() =>
       keepLooking(document, {
