@@ -4,6 +4,7 @@ import { FitAddon } from "@xterm/addon-fit";
 import { Terminal } from "@xterm/xterm";
 import { ApiError, address, get, sentence } from "../../../api/http";
 import type { TerminalRow } from "../../../api/schema";
+import { Backlog } from "../../../logic/backlog";
 import { endingOf, told, type Ending } from "../../../logic/terminal";
 import { oneLine } from "../../../logic/text";
 import { colours } from "./colours";
@@ -14,6 +15,8 @@ export type Standing = "opening" | "open" | "waiting" | "elsewhere" | "over" | "
 
 /** What is on its way to the screen; a host that says more in less time than can be drawn is cut short. */
 const MOST_WAITING = 4_000_000;
+/** What such a host said last: the prompt is among it. */
+const KEPT_OF_A_FLOOD = 64_000;
 /** A connection that has not even said `beat` for so long is none any more. */
 const SILENT_MS = 40_000;
 /** Keys that are kept for a terminal that is being opened. */
@@ -36,8 +39,7 @@ export class ShellWindow {
   #fit = new FitAddon();
   #socket: WebSocket | null = null;
   #seen: number | null = null;
-  #waiting = 0;
-  #left = 0;
+  #backlog = new Backlog(MOST_WAITING, KEPT_OF_A_FLOOD);
   /** What was typed before the terminal was there. */
   #early: Uint8Array<ArrayBuffer>[] = [];
   #pause = 0;
@@ -208,18 +210,15 @@ export class ShellWindow {
 
   #draw(bytes: Uint8Array): void {
     this.#seen = (this.#seen ?? 0) + bytes.length;
-    if (this.#waiting > MOST_WAITING) {
-      this.#left += bytes.length;
-      return;
-    }
-    this.#waiting += bytes.length;
+    if (this.#backlog.offer(bytes)) this.#write(bytes);
+  }
+
+  #write(bytes: Uint8Array): void {
     this.terminal.write(bytes, () => {
-      this.#waiting -= bytes.length;
-      if (this.#left > 0 && this.#waiting < MOST_WAITING / 4) {
-        const left = this.#left;
-        this.#left = 0;
-        this.#note(`${left.toLocaleString("en")} bytes came faster than they can be drawn`);
-      }
+      const rest = this.#backlog.drawn(bytes.length);
+      if (rest === null) return;
+      if (rest.left > 0) this.#note(`${rest.left.toLocaleString("en")} bytes came faster than they can be drawn`);
+      if (this.#backlog.offer(rest.tail)) this.#write(rest.tail);
     });
   }
 
