@@ -44,8 +44,8 @@ async def _check_that_it_ends(own: OwnCenter, clock: TurnedClock, role: str, end
         await end(own.api, user_id)
         await clock.advance(CONFIRMED_EVERY)
         await events.rest()
-        await own.api.post("/api/users", {"username": "news", "role": "viewer"})
-        await others.until("user.added")
+        await own.api.post("/api/groups", {"name": "news"})
+        await others.until("group.made")
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
