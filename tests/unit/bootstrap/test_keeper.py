@@ -16,9 +16,9 @@ from outrider.bootstrap.layout import Layout
 _PATIENCE = 20.0
 # The launcher of these tests: it writes a line at its start and one for each signal, and ends at SIGTERM.
 _LAUNCHER = """#!/bin/sh
-echo started "$@" >> {told}
 trap 'echo hup >> {told}' HUP
 trap 'echo term >> {told}; exit 0' TERM
+echo started "$@" >> {told}
 {then}
 while :; do read -r nothing < {never} || :; done
 """
